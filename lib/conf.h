@@ -1,0 +1,58 @@
+/*
+ * conf: the settings of every program, from one table.
+ *
+ * Layer text.  The table in conf.c holds a row for each setting: name, type,
+ * default, range, unit, help.  A value comes from the first of: the command
+ * line (`--set NAME=VALUE`), the environment (VOIP_NAME in upper case), the
+ * file (`--config`, VOIP_CONFIG, else /etc/voip/voip.conf; a missing default
+ * file is no error), the table.  A file line is `name=value` or
+ * `VOIP_NAME=value`, as a shell could source it: comments with #, values may
+ * be in single or double quotes, no expansion.  An unknown name or a value
+ * out of range is VERR_CONFIG and names file and line.
+ *
+ * Adding a setting: one row in conf.c, its paragraph in voip.conf(5) and its
+ * commented line in etc/voip.conf (a test holds the three together).
+ *
+ * Asking for a name that the table does not have, or as the wrong type, is a
+ * programming error: assert.
+ *
+ * Settings whose name has a dot pattern (`service.NAME.start`) are rows whose
+ * name holds `*`; conf_str() then takes the full name.
+ */
+#ifndef CONF_H
+#define CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "verr.h"
+
+/* An override from the command line, "name=value"; before conf_load(). */
+int conf_override(const char *assignment, struct verr *e);
+
+/* The file of --config; before conf_load().  `path` is borrowed. */
+void conf_set_file(const char *path);
+
+/*
+ * Read everything.  Called again (SIGHUP) it reads anew; on error the former
+ * values stay.  Strings borrowed from before a successful reload are freed.
+ */
+int conf_load(struct verr *e);
+
+/* Borrowed until the next conf_load(); "" when empty, never NULL. */
+const char *conf_str(const char *name);
+long conf_int(const char *name); /* in the unit of the table's row */
+bool conf_bool(const char *name);
+/* A duration row ("60s", "5m", "1h", "250ms", "7d", plain number = s). */
+int64_t conf_ms(const char *name);
+/* A size row ("64k", "1M", "10G", plain number = bytes). */
+int64_t conf_bytes(const char *name);
+
+/*
+ * Every setting as `name=value` lines that conf_load() reads again, each with
+ * a comment that says where the value came from; secrets as `********`.
+ */
+void conf_show(struct buf *out);
+
+#endif

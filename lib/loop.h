@@ -1,0 +1,61 @@
+/*
+ * loop: one thread, one epoll, timers.
+ *
+ * Layer I/O.  Everything a program waits for is a descriptor or a timer of its
+ * loop: HTTP connections, the database socket, signals, deadlines.  Callbacks
+ * may add and remove descriptors and timers, their own too.
+ */
+#ifndef LOOP_H
+#define LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "verr.h"
+
+struct loop;
+
+struct loop *loop_new(struct verr *e); /* the caller frees it with loop_free() */
+void loop_free(struct loop *l);
+
+typedef void (*loop_fd_fn)(int fd, unsigned events, void *arg);
+
+/* `events` are epoll's (EPOLLIN, EPOLLOUT); level-triggered. */
+int loop_add_fd(struct loop *l, int fd, unsigned events, loop_fd_fn fn,
+		void *arg, struct verr *e);
+void loop_modify_fd(struct loop *l, int fd, unsigned events);
+/* Before the descriptor is closed; unknown descriptors are ignored. */
+void loop_remove_fd(struct loop *l, int fd);
+
+typedef void (*loop_timer_fn)(void *arg);
+
+/* Lives in the caller's struct; zero-initialised means not set. */
+struct loop_timer {
+	loop_timer_fn fn;
+	void *arg;
+	int64_t at_ms;	/* private */
+	size_t position; /* private: place in the heap plus one, 0 = not set */
+};
+
+/* (Re)arm: fires once, `in_ms` from now. */
+void loop_timer_set(struct loop *l, struct loop_timer *t, int64_t in_ms);
+void loop_timer_clear(struct loop *l, struct loop_timer *t);
+
+/* Run `fn` once when the callbacks of this turn have ended. */
+void loop_defer(struct loop *l, loop_timer_fn fn, void *arg);
+
+/*
+ * Called before each wait; returns how long it may last at most, in ms, -1 for
+ * ever.  For libraries with timeouts of their own (MHD_get_timeout).
+ */
+typedef int64_t (*loop_prepare_fn)(void *arg);
+void loop_set_prepare(struct loop *l, loop_prepare_fn fn, void *arg);
+
+/* Until loop_stop(); or one turn that waits `max_ms` at most. */
+int loop_run(struct loop *l, struct verr *e);
+int loop_turn(struct loop *l, int64_t max_ms, struct verr *e);
+void loop_stop(struct loop *l);
+
+int64_t loop_now_ms(void); /* CLOCK_MONOTONIC */
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * metrics: counters and gauges, one row each.
+ *
+ * Layer text (needs only buf, and both the I/O layer and the programs count).
+ * Adding one is adding a row to METRICS below; /metrics and the log read the
+ * same table.  Text format: Prometheus 0.0.4.
+ */
+#ifndef METRICS_H
+#define METRICS_H
+
+#include <stdint.h>
+
+#include "buf.h"
+
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
+
+/* id, group, type, name, labels, help */
+#define METRICS(X)                                                             \
+	X(HTTP_CONNECTIONS, HTTP, COUNTER, "voip_http_connections_total", "",  \
+	  "Connections accepted.")                                             \
+	X(HTTP_REQUESTS, HTTP, COUNTER, "voip_http_requests_total", "",        \
+	  "Requests answered.")                                                \
+	X(HTTP_REFUSED, HTTP, COUNTER, "voip_http_refused_total", "",          \
+	  "Requests refused with 4xx.")                                        \
+	X(HTTP_UNAVAILABLE, HTTP, COUNTER, "voip_http_unavailable_total", "",  \
+	  "Requests answered with 503.")                                       \
+	X(HTTP_DEADLINES, HTTP, COUNTER, "voip_http_deadlines_total", "",      \
+	  "Connections closed at a deadline.")                                 \
+	X(HTTP_OPEN, HTTP, GAUGE, "voip_http_connections", "",                 \
+	  "Connections open now.")                                             \
+	X(DB_UP, DB, GAUGE, "voip_database_up", "",                            \
+	  "1 while the database connection works.")                            \
+	X(DB_CONNECTS, DB, COUNTER, "voip_database_connects_total", "",        \
+	  "Connections made to the database.")                                 \
+	X(DB_FAILURES, DB, COUNTER, "voip_database_failures_total", "",        \
+	  "Requests that the database did not answer.")
+
+enum metric_group {
+	METRIC_GROUP_HTTP = 1 << 0,
+	METRIC_GROUP_DB = 1 << 1,
+	METRIC_GROUP_CDR = 1 << 2,
+	METRIC_GROUP_DIRXML = 1 << 3,
+	METRIC_GROUP_HEALTH = 1 << 4,
+};
+
+#define METRIC_ID(id, group, type, name, labels, help) METRIC_##id,
+enum metric { METRICS(METRIC_ID) METRIC_COUNT };
+#undef METRIC_ID
+
+void metric_add(enum metric m, int64_t n);
+void metric_set(enum metric m, int64_t value);
+int64_t metric_get(enum metric m);
+
+/* The metrics of the groups (a mask), in table order; # HELP and # TYPE once
+ * for each name. */
+void metric_render(struct buf *out, unsigned groups);
+
+#endif

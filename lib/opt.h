@@ -1,0 +1,52 @@
+/*
+ * opt: one command line for every program.
+ *
+ * Layer text.  A program lists its options in a popt table, its commands in a
+ * table of `struct opt_command`, and describes itself in `struct
+ * opt_program`.  opt_main() parses, loads the settings (conf), sets up the
+ * log, answers --help, --version and --show-config, checks argument counts,
+ * runs the command, flushes standard output, and turns the error into one
+ * message on standard error and an exit status.  A message of several lines
+ * is printed as it is ("...\nhint: ...").
+ *
+ * Common options: -h/--help, -V/--version, --config FILE, --set NAME=VALUE
+ * (repeatable), --show-config; and -f/--format FORMAT when `formats` is true.
+ */
+#ifndef OPT_H
+#define OPT_H
+
+#include <popt.h>
+#include <stdbool.h>
+
+#include "verr.h"
+
+struct opt_command {
+	const char *name;
+	const char *args;    /* as in the manual's synopsis, e.g. "ROLE" */
+	const char *summary; /* one line for --help */
+	int min_args;
+	int max_args; /* -1: no limit */
+	int (*run)(int argc, const char **argv, struct verr *e);
+};
+
+struct opt_program {
+	const char *args;    /* for usage; NULL: "COMMAND [ARGUMENT...]" */
+	const char *summary; /* one line under the usage line of --help */
+	const struct poptOption *options;    /* may be NULL */
+	const struct opt_command *commands;  /* may be NULL; ends with a NULL name */
+	/*
+	 * Runs when the first argument is no command of the table, or there is
+	 * none; argv is then all arguments.  NULL: that is a usage error.
+	 */
+	int (*run)(int argc, const char **argv, struct verr *e);
+	bool formats; /* takes --format, see opt_format() in out.h */
+	bool no_conf; /* do not load the settings */
+};
+
+/* Parse and run.  Returns what main() must return. */
+int opt_main(int argc, const char **argv, const struct opt_program *program);
+
+/* The word given with --format, or NULL. */
+const char *opt_format_word(void);
+
+#endif
