@@ -38,10 +38,17 @@ TESTBINS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c)
 all: $(PROGRAMS)
 tests: all $(TESTBINS)
 
+$(LIB): $(LIBOBJS)
+	rm -f $@ && $(AR) rcs $@ $^
+
 $(BUILD)/bin/%: $(BUILD)/bin/%.o $(LIB)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(BUILD)/unit/% $(BUILD)/tool/%: $(BUILD)/tests/%.o $(LIB)
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/tool/%: $(BUILD)/tests/tool/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

@@ -1,7 +1,7 @@
 /*
- * utf8: validity and repair.
+ * utf8: validity, repair, and text that is safe to show.
  *
- * Layer text.  FreeSWITCH hands bytes through that phones sent: Latin-1 names,
+ * Layer base.  FreeSWITCH hands bytes through that phones sent: Latin-1 names,
  * cut sequences, NULs.  Columns and documents hold UTF-8 only (RFC 3629: no
  * surrogates, no overlong forms, U+10FFFF at most).
  */
@@ -23,5 +23,17 @@ bool utf8_valid(const char *s, size_t len);
  * Returns true when something was repaired.
  */
 bool utf8_repair(struct buf *b, const char *s, size_t len);
+
+/*
+ * Append s for a person's eyes: what is invalid, or could move the cursor or
+ * turn the direction of writing, appears as \xHH per byte.
+ */
+void utf8_escape(struct buf *b, const char *s, size_t len);
+
+/* Append s as a JSON string with its quotes, repaired where invalid. */
+void utf8_json(struct buf *b, const char *s, size_t len);
+
+/* Columns that valid text takes on a terminal. */
+size_t utf8_width(const char *s, size_t len);
 
 #endif
