@@ -1,0 +1,185 @@
+-- Schema kamailio: the tables that Kamailio writes are real, with the version
+-- numbers of its modules (the same from 5.6 to 6.1); what it only reads are
+-- views over schema voip, so an account is in one place.  Column types are
+-- those that db_postgres maps without a warning: varchar, int2, int4.
+--
+-- Wider than Kamailio's own scripts: domains hold the 253 characters of a DNS
+-- name, and the accounting tables have the columns of its db_extra.
+
+set local role voip_owner;
+
+create table kamailio.version (
+	id serial primary key,
+	table_name varchar(32) not null unique,
+	table_version integer not null default 0
+);
+
+insert into kamailio.version (table_name, table_version) values
+	('version', 1), ('location', 9), ('location_attrs', 1), ('acc', 5),
+	('missed_calls', 4), ('dialog', 7), ('dialog_vars', 1),
+	('domain_attrs', 1), ('htable', 2),
+	('subscriber', 7), ('domain', 2), ('dispatcher', 4), ('address', 6);
+
+create table kamailio.location (
+	id serial primary key,
+	ruid varchar(64) not null default '' unique,
+	username varchar(64) not null default '',
+	domain varchar(253),
+	contact varchar(512) not null default '',
+	received varchar(128),
+	path varchar(512),
+	expires timestamp not null default '2030-05-28 21:32:15',
+	q real not null default 1.0,
+	callid varchar(255) not null default 'Default-Call-ID',
+	cseq integer not null default 1,
+	last_modified timestamp not null default '2000-01-01 00:00:01',
+	flags integer not null default 0,
+	cflags integer not null default 0,
+	user_agent varchar(255) not null default '',
+	socket varchar(64),
+	methods integer,
+	instance varchar(255),
+	reg_id integer not null default 0,
+	server_id integer not null default 0,
+	connection_id integer not null default 0,
+	keepalive integer not null default 0,
+	partition integer not null default 0
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+create index location_account_contact_idx
+	on kamailio.location (username, domain, contact);
+create index location_expires_idx on kamailio.location (expires);
+create index location_connection_idx
+	on kamailio.location (server_id, connection_id);
+
+create table kamailio.location_attrs (
+	id serial primary key,
+	ruid varchar(64) not null default '',
+	username varchar(64) not null default '',
+	domain varchar(253),
+	aname varchar(64) not null default '',
+	atype integer not null default 0,
+	avalue varchar(512) not null default '',
+	last_modified timestamp not null default '2000-01-01 00:00:01'
+);
+create index location_attrs_account_record_idx
+	on kamailio.location_attrs (username, domain, ruid);
+create index location_attrs_last_modified_idx
+	on kamailio.location_attrs (last_modified);
+
+create table kamailio.acc (
+	id serial primary key,
+	method varchar(16) not null default '',
+	from_tag varchar(128) not null default '',
+	to_tag varchar(128) not null default '',
+	callid varchar(255) not null default '',
+	sip_code varchar(3) not null default '',
+	sip_reason varchar(128) not null default '',
+	time timestamp not null,
+	src_user varchar(64) not null default '',
+	src_domain varchar(253) not null default '',
+	src_ip varchar(64) not null default '',
+	dst_ouser varchar(64) not null default '',
+	dst_user varchar(64) not null default '',
+	dst_domain varchar(253) not null default '',
+	service varchar(255) not null default ''
+);
+create index acc_callid_idx on kamailio.acc (callid);
+create index acc_time_idx on kamailio.acc using brin (time);
+
+create table kamailio.missed_calls (
+	like kamailio.acc including defaults including constraints,
+	primary key (id)
+);
+create sequence kamailio.missed_calls_id_seq as integer
+	owned by kamailio.missed_calls.id;
+alter table kamailio.missed_calls
+	alter id set default nextval('kamailio.missed_calls_id_seq');
+create index missed_calls_callid_idx on kamailio.missed_calls (callid);
+create index missed_calls_time_idx on kamailio.missed_calls using brin (time);
+
+create table kamailio.dialog (
+	id serial primary key,
+	hash_entry integer not null,
+	hash_id integer not null,
+	callid varchar(255) not null,
+	from_uri varchar(255) not null,
+	from_tag varchar(128) not null,
+	to_uri varchar(255) not null,
+	to_tag varchar(128) not null,
+	caller_cseq varchar(20) not null,
+	callee_cseq varchar(20) not null,
+	caller_route_set varchar(512),
+	callee_route_set varchar(512),
+	caller_contact varchar(255) not null,
+	callee_contact varchar(255) not null,
+	caller_sock varchar(64) not null,
+	callee_sock varchar(64) not null,
+	state integer not null,
+	start_time integer not null,
+	timeout integer not null default 0,
+	sflags integer not null default 0,
+	iflags integer not null default 0,
+	toroute_name varchar(32),
+	req_uri varchar(255) not null,
+	xdata varchar(512)
+);
+create index dialog_hash_idx on kamailio.dialog (hash_entry, hash_id);
+
+create table kamailio.dialog_vars (
+	id serial primary key,
+	hash_entry integer not null,
+	hash_id integer not null,
+	dialog_key varchar(128) not null,
+	dialog_value varchar(512) not null
+);
+create index dialog_vars_hash_idx on kamailio.dialog_vars (hash_entry, hash_id);
+
+-- The domain module reads it; we have nothing to say there.
+create table kamailio.domain_attrs (
+	id serial primary key,
+	did varchar(253) not null,
+	name varchar(32) not null,
+	type integer not null,
+	value varchar(255) not null,
+	last_modified timestamp not null default '2000-01-01 00:00:01'
+);
+create index domain_attrs_domain_attrs_idx on kamailio.domain_attrs (did, name);
+
+create table kamailio.htable (
+	id serial primary key,
+	key_name varchar(256) not null default '',
+	key_type integer not null default 0,
+	value_type integer not null default 0,
+	key_value varchar(512) not null default '',
+	expires integer not null default 0
+);
+
+-- --- what Kamailio only reads --------------------------------------------
+
+create view kamailio.subscriber as
+select u.id::integer as id, u.username::varchar(64) as username,
+	d.domain::varchar(253) as domain, ''::varchar(64) as password,
+	u.ha1::varchar(128) as ha1, u.ha1b::varchar(128) as ha1b
+from voip.users as u join voip.domains as d on d.id = u.domain_id
+where u.active and d.active and u.ha1 is not null and u.ha1b is not null;
+
+create view kamailio.domain as
+select id::integer as id, domain::varchar(253) as domain,
+	domain::varchar(253) as did,
+	timestamp '2000-01-01 00:00:01' as last_modified
+from voip.domains where active;
+
+create view kamailio.dispatcher as
+select id::integer as id, set_id as setid,
+	destination::varchar(192) as destination, 0 as flags, priority,
+	('weight=' || weight || ';duid=n' || id
+		|| coalesce(';maxload=' || max_calls, ''))::varchar(128) as attrs,
+	description::varchar(64) as description
+from voip.media_nodes where active;
+
+create view kamailio.address as
+select id::integer as id, grp, host(address)::varchar(50) as ip_addr,
+	masklen(address) as mask, port, tag::varchar(64) as tag
+from voip.trusted_addresses where active;
+
+reset role;

@@ -1,0 +1,128 @@
+-- Who may do what in this database.  May be run any number of times, and must
+-- be run in a copy of a template database, which inherits none of the
+-- database's own settings: as a superuser, after the migrations.
+--
+-- Everything is taken away first, so that what an older version granted and
+-- this one does not is gone.
+
+do $$
+declare
+	database name := current_database();
+	role name;
+	grantees constant name[] := array[
+		'voip_ext', 'voip_dirxml', 'voip_cdr_ingest', 'voip_cdr_flush',
+		'voip_cdr', 'voip_rec', 'voip_prune', 'voip_api', 'voip_watch',
+		'voip_reload', 'voip_health', 'voip_failover', 'voip_report',
+		'kamailio'];
+begin
+	execute format('revoke all on database %I from public', database);
+	foreach role in array grantees || array['public', 'freeswitch']::name[]
+	loop
+		execute format('revoke all on all tables in schema
+			voip, kamailio, monitoring from %1$s;
+			revoke all on all sequences in schema
+			voip, kamailio, monitoring from %1$s;
+			revoke all on all functions in schema
+			voip, kamailio, monitoring from %1$s;
+			revoke all on schema voip, kamailio, monitoring, public
+			from %1$s', role);
+	end loop;
+	foreach role in array grantees loop
+		execute format('grant connect on database %I to %I', database,
+			role);
+		-- A statement that nobody waits for any more must end.
+		execute format('alter role %I in database %I
+			set search_path = %s', role, database,
+			case role when 'kamailio' then 'kamailio'
+			when 'voip_report' then 'monitoring, voip'
+			else 'voip' end);
+		execute format('alter role %I in database %I
+			set idle_in_transaction_session_timeout = %L',
+			role, database,
+			case role when 'kamailio' then '10s' else '60s' end);
+		execute format('alter role %I in database %I
+			set statement_timeout = %L', role, database,
+			case when role = 'kamailio' then '3s'
+			when role in ('voip_dirxml', 'voip_health') then '10s'
+			when role = 'voip_failover' then '60s'
+			when role in ('voip_cdr_ingest', 'voip_api') then '30s'
+			else '0' end);
+		execute format('alter role %I in database %I
+			set lock_timeout = %L', role, database,
+			case when role = 'kamailio' then '1s'
+			when role in ('voip_prune') then '5s'
+			else '10s' end);
+	end loop;
+end
+$$;
+
+-- --- schemas --------------------------------------------------------------
+
+grant usage on schema voip to voip_ext, voip_dirxml, voip_cdr_ingest,
+	voip_cdr_flush, voip_cdr, voip_rec, voip_prune, voip_api, voip_watch,
+	voip_reload, voip_health, voip_report, kamailio;
+grant usage on schema kamailio to kamailio;
+grant usage on schema monitoring to voip_report, voip_health;
+
+-- --- the directory --------------------------------------------------------
+
+grant select, insert, update, delete on voip.domains, voip.users, voip.groups,
+	voip.group_members, voip.queues, voip.queue_members, voip.ivr_menus,
+	voip.ivr_entries, voip.voicemail_boxes, voip.conferences, voip.trunks,
+	voip.recording_policies, voip.extensions, voip.media_nodes,
+	voip.trusted_addresses, voip.emergency_numbers, voip.api_keys
+	to voip_ext, voip_api;
+grant select on voip.audit to voip_ext, voip_api;
+grant select on voip.vw_extensions, voip.vw_routes to voip_ext, voip_api;
+grant select on voip.vw_extensions to voip_dirxml, voip_report, kamailio;
+
+grant select on voip.domains, voip.users, voip.groups, voip.group_members,
+	voip.queues, voip.queue_members, voip.ivr_menus, voip.ivr_entries,
+	voip.voicemail_boxes, voip.conferences, voip.trunks,
+	voip.recording_policies, voip.extensions, voip.emergency_numbers,
+	voip.vw_routes
+	to voip_dirxml;
+
+-- What the names in a record belong to.
+grant select on voip.domains, voip.queues to voip_cdr_flush, voip_cdr;
+grant select (id, domain_id, username, full_name, active) on voip.users
+	to voip_cdr_flush, voip_cdr;
+
+grant select on voip.domains, voip.recording_policies, voip.extensions
+	to voip_rec, voip_prune;
+
+-- What a resynchronisation asks for.
+grant select on voip.domains, voip.queues, voip.queue_members, voip.trunks,
+	voip.media_nodes, voip.trusted_addresses to voip_reload;
+grant select (id, domain_id, username, active) on voip.users to voip_reload;
+
+grant execute on function voip.is_domain(text), voip.is_username(text),
+	voip.is_text(text), voip.is_host(text), voip.is_acl(text),
+	voip.is_file(text), voip.is_pattern(text), voip.pattern_regex(text),
+	voip.pattern_rank(text) to voip_ext, voip_api;
+grant execute on function voip.route(text, text),
+	voip.service_header(text, jsonb), voip.header_safe(text)
+	to voip_ext, voip_api, voip_dirxml;
+grant execute on function voip.scope_all(), voip.scope_domain()
+	to voip_ext, voip_api, voip_dirxml, voip_report, kamailio;
+grant execute on function voip.route_packed(text, text)
+	to kamailio, voip_ext, voip_api;
+
+-- --- Kamailio -------------------------------------------------------------
+
+grant select on kamailio.version, kamailio.subscriber, kamailio.domain,
+	kamailio.domain_attrs, kamailio.dispatcher, kamailio.address,
+	kamailio.htable to kamailio;
+grant select, insert, update, delete on kamailio.location,
+	kamailio.location_attrs, kamailio.dialog, kamailio.dialog_vars
+	to kamailio;
+grant select, insert on kamailio.acc, kamailio.missed_calls to kamailio;
+grant usage on sequence kamailio.location_id_seq,
+	kamailio.location_attrs_id_seq, kamailio.acc_id_seq,
+	kamailio.missed_calls_id_seq, kamailio.dialog_id_seq,
+	kamailio.dialog_vars_id_seq to kamailio;
+
+-- --- the server -----------------------------------------------------------
+
+grant execute on function pg_promote(boolean, integer), pg_reload_conf()
+	to voip_failover;
