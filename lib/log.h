@@ -1,14 +1,19 @@
 /*
  * log: one line an event, on standard error, as text or as JSON.
  *
- * Layer base.  Under systemd (JOURNAL_STREAM set) each text line starts with
- * the `<N>` priority prefix of sd-daemon(3) and has no time of its own.
- * Control bytes and invalid UTF-8 of the values are escaped, so no caller can
- * forge a line.  Secrets are never passed here: mask them first.
+ * Layer base.  When standard error is the journal (JOURNAL_STREAM names it)
+ * each text line starts with the `<N>` priority of sd-daemon(3) and has no
+ * time of its own.  Control bytes and invalid UTF-8 are escaped and long values
+ * are cut, so no caller can forge a line or flood the log.  Each line is one
+ * write(2).  Secrets are never passed here: mask them first.
  *
- *   text: voip-dirxml[812]: lookup section=directory action=sip_auth user=1001
+ *   text: 2026-11-21T05:17:35.123Z voip-dirxml[812]: lookup
+ *         section=directory action=sip_auth user=1001   (one line)
  *   json: {"time":"...Z","level":"info","program":"...","pid":812,
  *          "event":"lookup","section":"directory",...}
+ *
+ * A free-form message is the member "message" in JSON, and text of levels
+ * error and warning says so: "voip-dirxml[812]: warning: ...".
  */
 #ifndef LOG_H
 #define LOG_H
@@ -24,8 +29,18 @@ enum log_level {
 
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
-/* Before the first call: level info, format text. */
-void log_setup(enum log_level level, enum log_format format);
+enum log_target {
+	LOG_TARGET_AUTO,    /* the journal when standard error is it */
+	LOG_TARGET_STDERR,  /* always with a time */
+	LOG_TARGET_JOURNAL, /* always with a priority, e.g. for systemd-cat */
+};
+
+/*
+ * Before the first call: level info, format text, target auto.  conf_load()
+ * calls it with the settings.
+ */
+void
+log_setup(enum log_level level, enum log_format format, enum log_target target);
 
 bool log_wants(enum log_level level);
 

@@ -9,8 +9,10 @@
  * message on standard error and an exit status.  A message of several lines
  * is printed as it is ("...\nhint: ...").
  *
- * Common options: -h/--help, -V/--version, --config FILE, --set NAME=VALUE
- * (repeatable), --show-config; and -f/--format FORMAT when `formats` is true.
+ * Options may stand before, between and after the arguments; after "--" there
+ * are only arguments.  Common options: -h/--help, -V/--version, --config FILE,
+ * --set NAME=VALUE (repeatable), --show-config; and -f/--format FORMAT when
+ * `formats` is true.
  */
 #ifndef OPT_H
 #define OPT_H
@@ -32,14 +34,22 @@ struct opt_command {
 struct opt_program {
 	const char *args;    /* for usage; NULL: "COMMAND [ARGUMENT...]" */
 	const char *summary; /* one line under the usage line of --help */
-	const struct poptOption *options;    /* may be NULL */
-	const struct opt_command *commands;  /* may be NULL; ends with a NULL name */
+	/*
+	 * May be NULL.  What popt allocates for POPT_ARG_STRING belongs to
+	 * opt_main(), which frees it when the command has returned.
+	 */
+	const struct poptOption *options;
+	const struct opt_command
+		*commands; /* may be NULL; ends with a NULL name */
 	/*
 	 * Runs when the first argument is no command of the table, or there is
 	 * none; argv is then all arguments.  NULL: that is a usage error.
 	 */
 	int (*run)(int argc, const char **argv, struct verr *e);
-	bool formats; /* takes --format, see opt_format() in out.h */
+	bool formats; /* takes --format, see out_format_from_options() */
+	/* Words that --format takes besides those of out.h, separated by
+	 * spaces; may be NULL. */
+	const char *more_formats;
 	bool no_conf; /* do not load the settings */
 };
 

@@ -44,9 +44,9 @@ int out_format_from_options(enum out_format *format, struct verr *e);
 struct out;
 
 /* `columns` is borrowed until out_end().  NULL: no memory, in `e`. */
-struct out *out_begin(FILE *file, enum out_format format,
-		      const struct out_column *columns, size_t n,
-		      struct verr *e);
+struct out *
+out_begin(FILE *file, enum out_format format, const struct out_column *columns,
+	  size_t n, struct verr *e);
 /* `values` has n entries; NULL is null. */
 void out_row(struct out *o, const char *const *values);
 /* Prints what is pending and frees `o` (NULL-safe), also on error. */

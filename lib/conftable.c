@@ -1,0 +1,136 @@
+#include "conftable.h"
+
+#include <string.h>
+
+#define SECOND INT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+#define MIB    (INT64_C(1) << 20)
+#define TIB    (INT64_C(1) << 40)
+
+#define STRING(name, value, help)                          \
+	{                                                  \
+		name, CONF_STRING, value, 0, 0, NULL, help \
+	}
+#define SECRET(name, help)                              \
+	{                                               \
+		name, CONF_SECRET, "", 0, 0, NULL, help \
+	}
+#define INT(name, value, min, max, help)                    \
+	{                                                   \
+		name, CONF_INT, value, min, max, NULL, help \
+	}
+#define DURATION(name, value, min, max, help)                    \
+	{                                                        \
+		name, CONF_DURATION, value, min, max, NULL, help \
+	}
+#define SIZE(name, value, min, max, help)                    \
+	{                                                    \
+		name, CONF_SIZE, value, min, max, NULL, help \
+	}
+#define CHOICE(name, value, words, help)                    \
+	{                                                   \
+		name, CONF_CHOICE, value, 0, 0, words, help \
+	}
+
+/* clang-format off */
+const struct conf_row conf_rows[] = {
+	STRING("database", "dbname=voip_platform",
+	       "libpq connection string; PG* variables fill the rest"),
+	DURATION("database_timeout", "5s", 10, HOUR,
+		 "longest wait for the answer to one request"),
+	DURATION("database_connect_timeout", "2s", 10, HOUR,
+		 "longest wait for each database host"),
+	DURATION("database_wait", "30s", 0, DAY,
+		 "how long a starting service waits for the database"),
+	DURATION("database_backoff", "1s", 1, HOUR,
+		 "pause after a failed connection attempt"),
+
+	CHOICE("log_level", "info", "error warning info debug",
+	       "the least important messages that are logged"),
+	CHOICE("log_format", "text", "text json", "form of a log line"),
+	CHOICE("log_target", "auto", "auto stderr journal",
+	       "lines for a plain standard error or for the journal"),
+
+	DURATION("idle_exit", "60s", 0, DAY,
+		 "idle time after which an activated service exits; 0: never"),
+	DURATION("http_head_timeout", "10s", 10, HOUR,
+		 "total time for the head of a request"),
+	DURATION("http_timeout", "30s", 10, HOUR,
+		 "total time for the body of a request and its answer"),
+	INT("http_connections", "1024", 1, 65536,
+	    "connections open at the same time"),
+
+	STRING("dirxml_listen", "127.0.0.1:8081",
+	       "address of voip-dirxml without socket activation"),
+	SECRET("dirxml_credentials",
+	       "user:password that FreeSWITCH must give to voip-dirxml"),
+	INT("dirxml_cacheable", "0", 0, DAY,
+	    "milliseconds that FreeSWITCH may keep an answer; 0: none"),
+	CHOICE("registrar", "kamailio", "kamailio freeswitch",
+	       "where the phones register"),
+	STRING("proxy", "127.0.0.1:5060",
+	       "address of the proxy in dial-strings (fs_path)"),
+	STRING("user_context", "default",
+	       "dialplan context of users that have none of their own"),
+
+	STRING("cdr_listen", "127.0.0.1:8082",
+	       "address of voip-cdr-ingest without socket activation"),
+	SECRET("cdr_credentials",
+	       "user:password that FreeSWITCH must give to voip-cdr-ingest"),
+	STRING("cdr_spool_dir", "/var/spool/voip/cdr",
+	       "directory for CDRs while the database is away"),
+	SIZE("cdr_spool_limit", "1G", MIB, 1024 * TIB,
+	     "size at which the spool refuses more"),
+	INT("cdr_batch_size", "100", 1, 10000,
+	    "CDRs that are written in one transaction"),
+	DURATION("cdr_batch_timeout", "5s", 0, HOUR,
+		 "longest time that a batch may take to fill"),
+	INT("cdr_workers", "1", 1, 64, "workers of voip-cdr-flush"),
+	DURATION("cdr_deadline", "3s", 10, HOUR,
+		 "how long a request waits for its commit before it is spooled"),
+	CHOICE("cdr_durability", "replicated", "replicated local",
+	       "what must have a CDR before it counts as stored"),
+	DURATION("cdr_keep", "400d", DAY, 36500 * DAY,
+		 "age from which a CDR is refused as a dead letter"),
+
+	STRING("health_listen", "127.0.0.1:8083",
+	       "address of voip-health without socket activation"),
+	STRING("secret_key_file", "/etc/voip/secret.key",
+	       "key for secrets that must be sent to others"),
+	STRING("postgresql_data_directory", "",
+	       "data directory of the local PostgreSQL; empty: ask the server"),
+	STRING("service.*.start", "", "command that starts a service"),
+	STRING("service.*.stop", "", "command that stops a service"),
+	STRING("service.*.kill", "", "command that kills a service"),
+	STRING("service.*.status", "",
+	       "command that succeeds while a service runs"),
+	{ .name = NULL },
+};
+/* clang-format on */
+
+const struct conf_row *
+conf_row_find(const char *name)
+{
+	for (const struct conf_row *row = conf_rows; row->name; row++)
+		if (strcmp(row->name, name) == 0)
+			return row;
+	return NULL;
+}
+
+const char *
+conf_row_suggest(const char *name)
+{
+	unsigned best = (unsigned)strlen(name) / 3 + 1, distance;
+	const char *found = NULL;
+
+	for (const struct conf_row *row = conf_rows; row->name; row++) {
+		distance = conf_value_distance(name, row->name);
+		if (distance <= best) {
+			best = distance - (distance > 0);
+			found = row->name;
+		}
+	}
+	return found;
+}

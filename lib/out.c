@@ -1,0 +1,339 @@
+#include "out.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "opt.h"
+#include "utf8.h"
+
+/* clang-format off */
+static const char *const words[] = {
+	[OUT_TABLE] = "table",
+	[OUT_TSV]   = "tsv",
+	[OUT_CSV]   = "csv",
+	[OUT_JSON]  = "json",
+	[OUT_JSONL] = "jsonl",
+};
+/* clang-format on */
+
+/*
+ * Tables wait for their last row, because it may be the widest: `text` then
+ * holds every cell with its NUL; else it holds one row.
+ */
+struct out {
+	FILE *file;
+	enum out_format format;
+	const struct out_column *columns;
+	size_t n;
+	size_t *widths; /* of a table */
+	struct buf text;
+	size_t rows;
+	bool failed;
+};
+
+int
+out_format_from_options(enum out_format *format, struct verr *e)
+{
+	const char *word = opt_format_word();
+
+	*format = OUT_TABLE;
+	if (!word)
+		return 0;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(words[i], word) == 0) {
+			*format = (enum out_format)i;
+			return 0;
+		}
+	}
+	return verr_set(e, VERR_USAGE,
+			"unknown format '%s'\n"
+			"hint: table, tsv, csv, json or jsonl",
+			word);
+}
+
+bool
+out_is_terminal(FILE *file)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	return !(no_color && *no_color) && isatty(fileno(file));
+}
+
+void
+out_json_string(struct buf *b, const char *s, size_t len)
+{
+	utf8_json(b, s, len);
+}
+
+static void
+flush_text(struct out *o)
+{
+	if (buf_failed(&o->text))
+		o->failed = true;
+	else if (o->text.len)
+		fwrite(o->text.data, 1, o->text.len, o->file);
+	buf_clear(&o->text);
+}
+
+static void
+add_tsv(struct buf *b, const char *s)
+{
+	static const char plain[] = "\t\n\r\\", letter[] = "tnr\\";
+
+	for (size_t run; *s; s += run) {
+		run = strcspn(s, plain);
+		buf_add(b, s, run);
+		if (s[run]) {
+			buf_putc(b, '\\');
+			buf_putc(b, letter[strchr(plain, s[run]) - plain]);
+			run++;
+		}
+	}
+}
+
+/* RFC 4180; an empty string is quoted, so that it is no null. */
+static void
+add_csv(struct buf *b, const char *s)
+{
+	if (*s && !s[strcspn(s, ",\"\r\n")]) {
+		buf_puts(b, s);
+		return;
+	}
+	buf_putc(b, '"');
+	for (; *s; s++) {
+		if (*s == '"')
+			buf_putc(b, '"');
+		buf_putc(b, *s);
+	}
+	buf_putc(b, '"');
+}
+
+static const char *
+skip_digits(const char *s)
+{
+	return s + strspn(s, "0123456789");
+}
+
+/* RFC 8259 section 6; "NaN" and "01" are not numbers there. */
+static bool
+is_json_number(const char *s)
+{
+	const char *p = s + (*s == '-');
+
+	if (skip_digits(p) == p || (p[0] == '0' && skip_digits(p) > p + 1))
+		return false;
+	p = skip_digits(p);
+	if (*p == '.') {
+		if (skip_digits(p + 1) == p + 1)
+			return false;
+		p = skip_digits(p + 1);
+	}
+	if (*p == 'e' || *p == 'E') {
+		p++;
+		p += *p == '+' || *p == '-';
+		if (skip_digits(p) == p)
+			return false;
+		p = skip_digits(p);
+	}
+	return *p == '\0';
+}
+
+static bool
+is_true(const char *s)
+{
+	return strcmp(s, "t") == 0 || strcmp(s, "true") == 0;
+}
+
+static void
+add_json(struct buf *b, enum out_type type, const char *s)
+{
+	if (!s || (type == OUT_RAW && !*s)) {
+		buf_puts(b, "null");
+	} else if (type == OUT_BOOL) {
+		buf_puts(b, is_true(s) ? "true" : "false");
+	} else if (type == OUT_NUMBER && is_json_number(s)) {
+		buf_puts(b, s);
+	} else if (type == OUT_RAW) {
+		/* A newline outside a string; inside it would be escaped. */
+		for (; *s; s++)
+			buf_putc(b, *s == '\n' || *s == '\r' ? ' ' : *s);
+	} else {
+		utf8_json(b, s, strlen(s));
+	}
+}
+
+static void
+row_json(struct out *o, const char *const *values)
+{
+	if (o->format == OUT_JSON)
+		buf_puts(&o->text, o->rows ? ",\n" : "[\n");
+	for (size_t i = 0; i < o->n; i++) {
+		buf_putc(&o->text, i ? ',' : '{');
+		utf8_json(&o->text, o->columns[i].name,
+			  strlen(o->columns[i].name));
+		buf_putc(&o->text, ':');
+		add_json(&o->text, o->columns[i].type, values[i]);
+	}
+	buf_puts(&o->text, o->format == OUT_JSON ? "}" : "}\n");
+}
+
+static void
+row_separated(struct out *o, const char *const *values)
+{
+	bool tsv = o->format == OUT_TSV;
+
+	for (size_t i = 0; i < o->n; i++) {
+		if (i)
+			buf_putc(&o->text, tsv ? '\t' : ',');
+		if (values[i] && tsv)
+			add_tsv(&o->text, values[i]);
+		else if (values[i])
+			add_csv(&o->text, values[i]);
+	}
+	buf_puts(&o->text, tsv ? "\n" : "\r\n");
+}
+
+static void
+row_table(struct out *o, const char *const *values)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		const char *s = values[i] ? values[i] : "";
+		size_t start = o->text.len, width;
+
+		if (o->columns[i].type == OUT_BOOL && *s && o->rows)
+			s = is_true(s) ? "yes" : "no";
+		utf8_escape(&o->text, s, strlen(s));
+		width = utf8_width(o->text.data + start, o->text.len - start);
+		if (width > o->widths[i])
+			o->widths[i] = width;
+		buf_putc(&o->text, '\0');
+	}
+	o->rows++;
+}
+
+static void
+pad(FILE *file, size_t n)
+{
+	fprintf(file, "%*s", (int)n, "");
+}
+
+static void
+print_table(struct out *o)
+{
+	const char *cell = o->text.data;
+	bool bold = out_is_terminal(o->file);
+
+	for (size_t row = 0; row < o->rows; row++) {
+		if (bold && row == 0)
+			fputs("\033[1m", o->file);
+		for (size_t i = 0; i < o->n; i++) {
+			size_t len = strlen(cell);
+			size_t gap = o->widths[i] - utf8_width(cell, len);
+			bool right = o->columns[i].type == OUT_NUMBER;
+
+			if (i)
+				pad(o->file, 2);
+			if (right)
+				pad(o->file, gap);
+			fputs(cell, o->file);
+			if (!right && i + 1 < o->n)
+				pad(o->file, gap);
+			cell += len + 1;
+		}
+		fputs(bold && row == 0 ? "\033[0m\n" : "\n", o->file);
+	}
+}
+
+static void
+add_row(struct out *o, const char *const *values)
+{
+	switch (o->format) {
+	case OUT_TABLE:
+		row_table(o, values);
+		return;
+	case OUT_TSV:
+	case OUT_CSV:
+		row_separated(o, values);
+		break;
+	case OUT_JSON:
+	case OUT_JSONL:
+		row_json(o, values);
+		break;
+	}
+	flush_text(o);
+}
+
+/* The head is a row of names; JSON says them in each object. */
+static void
+add_head(struct out *o)
+{
+	const char **names;
+
+	if (o->format == OUT_JSON || o->format == OUT_JSONL)
+		return;
+	names = calloc(o->n, sizeof(*names));
+	if (!names) {
+		o->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < o->n; i++)
+		names[i] = o->columns[i].name;
+	add_row(o, names);
+	free(names);
+}
+
+struct out *
+out_begin(FILE *file, enum out_format format, const struct out_column *columns,
+	  size_t n, struct verr *e)
+{
+	struct out *o = calloc(1, sizeof(*o));
+
+	if (o)
+		o->widths = calloc(n ? n : 1, sizeof(*o->widths));
+	if (!o || !o->widths) {
+		free(o);
+		verr_set(e, VERR_RETRY, "out of memory for the output");
+		return NULL;
+	}
+	o->file = file;
+	o->format = format;
+	o->columns = columns;
+	o->n = n;
+	o->text = BUF_INIT;
+	add_head(o);
+	return o;
+}
+
+void
+out_row(struct out *o, const char *const *values)
+{
+	add_row(o, values);
+	if (o->format != OUT_TABLE)
+		o->rows++;
+}
+
+int
+out_end(struct out *o, struct verr *e)
+{
+	int rc = 0;
+
+	if (!o)
+		return 0;
+	if (o->format == OUT_TABLE && !buf_failed(&o->text))
+		print_table(o);
+	else if (o->format == OUT_TABLE)
+		o->failed = true;
+	else if (o->format == OUT_JSON)
+		fputs(o->rows ? "\n]\n" : "[]\n", o->file);
+	if (o->failed)
+		rc = verr_set(e, VERR_RETRY, "out of memory for the output");
+	else if (fflush(o->file) == EOF || ferror(o->file))
+		rc = verr_sys(e, VERR_SYSTEM, "cannot write to %s",
+			      o->file == stdout ? "standard output"
+						: "the output");
+	buf_release(&o->text);
+	free(o->widths);
+	free(o);
+	return rc;
+}
