@@ -1,60 +1,91 @@
+# make demo | make check | make lint | make bench | make fuzz | make install
+# DEVELOPER=1 makes warnings errors; SANITIZE=address,undefined builds and
+# tests in a folder of its own; check PG=18 tests on a PostgreSQL from npm.
+
 PREFIX     ?= /usr/local
 BINDIR     ?= $(PREFIX)/bin
 SBINDIR    ?= $(PREFIX)/sbin
 MANDIR     ?= $(PREFIX)/share/man
 DATADIR    ?= $(PREFIX)/share/voip
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
 DESTDIR    ?=
 PKG_CONFIG ?= pkg-config
 comma      := ,
 BUILD      ?= build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 VERSION    ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),0.0)
+FUZZ_SECONDS ?= 30
+
+# `deps` may have to install what the rest needs: it runs first, alone, and
+# the flags are asked for after it.
+NEEDS_DEPS := $(filter check demo bench fuzz lint,$(MAKECMDGOALS))
+ifneq ($(and $(NEEDS_DEPS),$(if $(DEPS_DONE),,1)),)
+.PHONY: $(MAKECMDGOALS)
+$(MAKECMDGOALS): after-deps ;
+.PHONY: after-deps
+after-deps:
+	@tests/deps build $(NEEDS_DEPS) $(if $(filter 18,$(PG)),pg18)
+	@+$(MAKE) --no-print-directory DEPS_DONE=1 $(MAKECMDGOALS)
+else
 
 PKGS     := popt jansson libpq libxml-2.0 libmicrohttpd libcurl libcrypto
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wold-style-definition -Wpointer-arith -Wwrite-strings -Wvla -Wformat=2
 
+# The caller's CFLAGS, CPPFLAGS and LDFLAGS come last and lose nothing of ours.
 CFLAGS   ?= -O2 -g
-CPPFLAGS += -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Ilib $(shell $(PKG_CONFIG) --cflags $(PKGS))
-CFLAGS   += -std=c11 -MMD -MP $(WARNINGS) -fstack-protector-strong -fPIE
-LDFLAGS  += -pie -Wl,-z,relro,-z,now
-LDLIBS   += $(shell $(PKG_CONFIG) --libs $(PKGS))
+CFLAGS_  := -std=c11 -MMD -MP $(WARNINGS) -fstack-protector-strong -fPIE
+CPPFLAGS_ := -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Ilib $(shell $(PKG_CONFIG) --cflags $(PKGS))
+LDFLAGS_ := -pie -Wl,-z,relro,-z,now
+LDLIBS_  := $(shell $(PKG_CONFIG) --libs $(PKGS))
 ifdef DEVELOPER
-CFLAGS   += -Werror
+CFLAGS_  += -Werror
 endif
 ifdef SANITIZE
-CFLAGS   += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
-LDFLAGS  += -fsanitize=$(SANITIZE)
+CFLAGS_  += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 else
-CPPFLAGS += -D_FORTIFY_SOURCE=2
+CPPFLAGS_ += -D_FORTIFY_SOURCE=2
 endif
+COMPILE   = $(CC) $(CPPFLAGS_) $(CPPFLAGS) $(CFLAGS_) $(CFLAGS)
+LINK      = $(CC) $(CFLAGS_) $(CFLAGS) $(LDFLAGS_) $(LDFLAGS)
 
+objects   = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)))
+binaries  = $(patsubst $(1)/%.c,$(BUILD)/$(2)/%,$(wildcard $(1)/*.c))
 LIB      := $(BUILD)/libvoip.a
-LIBOBJS  := $(patsubst lib/%.c,$(BUILD)/lib/%.o,$(wildcard lib/*.c)) $(BUILD)/sql.o
-PROGRAMS := $(patsubst bin/%.c,$(BUILD)/bin/%,$(wildcard bin/*.c))
-TESTBINS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*.c)) \
-            $(patsubst tests/tool/%.c,$(BUILD)/tool/%,$(wildcard tests/tool/*.c))
+LIBOBJS  := $(call objects,lib/*.c) $(BUILD)/sql.o
+PROGRAMS := $(call binaries,bin,bin)
+TESTBINS := $(call binaries,tests/unit,unit) $(call binaries,tests/tool,tool)
+FUZZERS  := $(call binaries,tests/fuzz,fuzz)
+SOURCES  := $(wildcard lib/*.[ch] bin/*.c tests/unit/*.[ch] tests/tool/*.c tests/tool/lib/*.[ch] tests/fuzz/*.c)
+SHELL_SCRIPTS := tests/deps tests/check/pg18 .ci/run $(wildcard tests/*/run tests/*.bash)
 
-.PHONY: all tests
+.PHONY: all tests check demo bench fuzz lint install clean deps
 all: $(PROGRAMS)
 tests: all $(TESTBINS)
+deps:
+	@tests/deps build
+
+$(BUILD)/bin/%: $(BUILD)/bin/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LDLIBS_) $(LDLIBS)
+
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LDLIBS_) $(LDLIBS)
+
+$(BUILD)/tool/%: $(BUILD)/tests/tool/%.o $(call objects,tests/tool/lib/*.c) $(LIB)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LDLIBS_) $(LDLIBS)
+
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(LINK) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_) $(LDLIBS)
 
 $(LIB): $(LIBOBJS)
 	rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/bin/%: $(BUILD)/bin/%.o $(LIB)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-
-$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(LIB)
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-
-$(BUILD)/tool/%: $(BUILD)/tests/tool/%.o $(LIB)
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(COMPILE) -c -o $@ $<
 
 # The SQL files travel inside the programs (lib/sqlfiles.h).
 $(BUILD)/sql.c: $(wildcard sql/*.sql) Makefile
@@ -65,7 +96,51 @@ $(BUILD)/sql.c: $(wildcard sql/*.sql) Makefile
 	echo '{ 0 } };'; } >$@
 
 $(BUILD)/sql.o: $(BUILD)/sql.c
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(COMPILE) -c -o $@ $<
+
+check: tests
+	@BUILD='$(abspath $(BUILD))' PG='$(PG)' tests/check/run $(TESTS)
+
+demo: tests
+	@BUILD='$(abspath $(BUILD))' tests/demo/run
+
+bench: tests
+	@BUILD='$(abspath $(BUILD))' tests/bench/run $(BENCH)
+
+fuzz:
+	@+$(MAKE) --no-print-directory CC=clang BUILD=build/fuzzing \
+	    SANITIZE=fuzzer-no-link,address,undefined DEPS_DONE=1 fuzz-run
+.PHONY: fuzz-run
+fuzz-run: $(FUZZERS)
+	@set -e; for f in $(FUZZERS); do name=$${f##*/}; mkdir -p $(BUILD)/corpus/$$name; \
+	echo "fuzz $$name for $(FUZZ_SECONDS) s"; \
+	$$f -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 \
+	    -artifact_prefix=$(BUILD)/ $(BUILD)/corpus/$$name \
+	    $(wildcard tests/fuzz/corpus) 2>&1 | tail -n 8; done
+
+lint:
+	clang-format --dry-run -Werror $(SOURCES)
+	cppcheck -q --error-exitcode=1 --inline-suppr --enable=warning,performance,portability -Ilib lib bin tests/unit tests/tool
+	shellcheck -x $(SHELL_SCRIPTS) $(wildcard tests/*.bats)
+	mandoc -Tlint -W warning $(wildcard man/*.[1-8])
+	@+$(MAKE) --no-print-directory CC=clang BUILD=build/clang DEVELOPER=1 DEPS_DONE=1 tests
+	set -e; for f in $(wildcard lib/*.c bin/*.c); do clang --analyze -Xclang -analyzer-werror \
+	    --analyzer-output text $(CPPFLAGS_) -std=c11 $$f -o /dev/null; done
+
+install: all
+	install -d $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(MANDIR)/man1 $(MANDIR)/man5 \
+	    $(MANDIR)/man7 $(MANDIR)/man8 $(DATADIR)/etc $(UNITDIR))
+	for p in $(notdir $(PROGRAMS)); do if [ -e man/$$p.1 ]; then d='$(BINDIR)'; \
+	else d='$(SBINDIR)'; fi; install -m 0755 $(BUILD)/bin/$$p "$(DESTDIR)$$d" || exit; done
+	for m in man/*.[1-8]; do install -m 0644 $$m "$(DESTDIR)$(MANDIR)/man$${m##*.}" || exit; done
+	cp -R etc/. "$(DESTDIR)$(DATADIR)/etc"
+	for u in $(wildcard etc/systemd/*.service etc/systemd/*.socket etc/systemd/*.timer); do \
+	sed 's|/usr/local/sbin/|$(SBINDIR)/|; s|/usr/local/bin/|$(BINDIR)/|' $$u \
+	    >"$(DESTDIR)$(UNITDIR)/$${u##*/}" || exit; done
+
+clean:
+	rm -rf build build-*
 
 .SECONDARY:
--include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
+-include $(shell find $(BUILD)/lib $(BUILD)/bin $(BUILD)/tests -name '*.d' 2>/dev/null)
+endif
