@@ -68,9 +68,10 @@ $(BUILD)/bin/%: $(BUILD)/bin/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LDLIBS_) $(LDLIBS)
 
+# tests/unit/unit.h lets any allocation fail.
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(LDLIBS_) $(LDLIBS)
+	$(LINK) $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc strdup) -o $@ $^ $(LDLIBS_) $(LDLIBS)
 
 $(BUILD)/tool/%: $(BUILD)/tests/tool/%.o $(call objects,tests/tool/lib/*.c) $(LIB)
 	@mkdir -p $(@D)

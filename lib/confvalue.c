@@ -1,5 +1,6 @@
 #include "confvalue.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -301,7 +302,7 @@ conf_value_unquote(char *text, struct verr *e)
 			text[plain]);
 }
 
-/* Levenshtein's, over names of at most 63 letters. */
+/* Levenshtein's, over names of at most 63 letters; case is no difference. */
 unsigned
 conf_value_distance(const char *a, const char *b)
 {
@@ -317,7 +318,8 @@ conf_value_distance(const char *a, const char *b)
 		row[0] = (unsigned)i;
 		for (size_t j = 1; j <= lb; j++) {
 			above = row[j];
-			best = diagonal + (a[i - 1] != b[j - 1]);
+			best = diagonal + (tolower((unsigned char)a[i - 1]) !=
+					   tolower((unsigned char)b[j - 1]));
 			if (above + 1 < best)
 				best = above + 1;
 			if (row[j - 1] + 1 < best)

@@ -213,36 +213,49 @@ row_table(struct out *o, const char *const *values)
 }
 
 static void
-pad(FILE *file, size_t n)
+pad(struct buf *line, size_t n)
 {
-	fprintf(file, "%*s", (int)n, "");
+	while (n--)
+		buf_putc(line, ' ');
+}
+
+/* One line of a table, without blanks at its end; returns the next cell. */
+static const char *
+table_line(const struct out *o, const char *cell, struct buf *line)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		size_t len = strlen(cell);
+		size_t gap = o->widths[i] - utf8_width(cell, len);
+		bool right = o->columns[i].type == OUT_NUMBER;
+
+		pad(line, (i ? 2 : 0) + (right ? gap : 0));
+		buf_add(line, cell, len);
+		pad(line, right ? 0 : gap);
+		cell += len + 1;
+	}
+	while (line->len && line->data[line->len - 1] == ' ')
+		line->data[--line->len] = '\0';
+	return cell;
 }
 
 static void
 print_table(struct out *o)
 {
-	const char *cell = o->text.data;
 	bool bold = out_is_terminal(o->file);
+	const char *cell = o->text.data;
+	struct buf line = BUF_INIT;
 
 	for (size_t row = 0; row < o->rows; row++) {
-		if (bold && row == 0)
-			fputs("\033[1m", o->file);
-		for (size_t i = 0; i < o->n; i++) {
-			size_t len = strlen(cell);
-			size_t gap = o->widths[i] - utf8_width(cell, len);
-			bool right = o->columns[i].type == OUT_NUMBER;
+		bool head = bold && row == 0;
 
-			if (i)
-				pad(o->file, 2);
-			if (right)
-				pad(o->file, gap);
-			fputs(cell, o->file);
-			if (!right && i + 1 < o->n)
-				pad(o->file, gap);
-			cell += len + 1;
-		}
-		fputs(bold && row == 0 ? "\033[0m\n" : "\n", o->file);
+		buf_clear(&line);
+		cell = table_line(o, cell, &line);
+		if (buf_failed(&line))
+			o->failed = true;
+		fprintf(o->file, "%s%s%s\n", head ? "\033[1m" : "", line.data,
+			head ? "\033[0m" : "");
 	}
+	buf_release(&line);
 }
 
 static void
