@@ -105,7 +105,9 @@ find_row(const char *name, char *key, size_t size)
 	const struct conf_row *row;
 
 	canonical(name, key, size);
-	row = strchr(name, '*') ? NULL : conf_row_find(name);
+	if (strchr(name, '*'))
+		return NULL;
+	row = conf_row_find(name);
 	if (row)
 		return row;
 	for (row = conf_rows; row->name; row++)
@@ -125,29 +127,32 @@ find_entry(const struct conf_set *set, const struct conf_row *row,
 }
 
 static int
+unknown_setting(const char *name, struct verr *e)
+{
+	const char *like = conf_row_suggest(name);
+	struct buf b = BUF_INIT;
+
+	utf8_escape(&b, name, strlen(name));
+	verr_set(e, VERR_CONFIG, "unknown setting '%.128s'\nhint: ", b.data);
+	buf_release(&b);
+	if (strchr(name, '*'))
+		return verr_add(e, "a name of yours stands for the '*'");
+	if (like)
+		return verr_add(e, "did you mean '%s'?", like);
+	return verr_add(e, "--show-config lists them");
+}
+
+static int
 set_add(struct conf_set *set, const char *name, const char *text,
 	enum source source, unsigned line, struct verr *e)
 {
-	char key[128], shown[128];
+	char key[128];
 	const struct conf_row *row = find_row(name, key, sizeof(key));
 	struct entry *entry;
-	const char *like;
 	int64_t number;
 
-	if (!row) {
-		struct buf b = BUF_INIT;
-
-		utf8_escape(&b, name, strlen(name));
-		snprintf(shown, sizeof(shown), "%s", b.data);
-		buf_release(&b);
-		like = conf_row_suggest(name);
-		return verr_set(e, VERR_CONFIG,
-				like ? "unknown setting '%s'\n"
-				       "hint: did you mean '%s'?"
-				     : "unknown setting '%s'\n"
-				       "hint: --show-config lists them",
-				shown, like);
-	}
+	if (!row)
+		return unknown_setting(name, e);
 	if (conf_value_parse(row, text, &number, e) == -1)
 		return -1;
 	entry = calloc(1, sizeof(*entry));
@@ -196,7 +201,7 @@ static int
 parse_line(struct conf_set *set, char *line, size_t len, unsigned number,
 	   struct verr *e)
 {
-	char *equals, *name = line;
+	char *equals, *name;
 
 	if (strlen(line) != len)
 		return verr_set(e, VERR_CONFIG, "a NUL byte");
@@ -209,7 +214,7 @@ parse_line(struct conf_set *set, char *line, size_t len, unsigned number,
 		return 0;
 	name = line;
 	equals = strchr(line, '=');
-	if (!equals)
+	if (!equals || equals == line)
 		return verr_set(e, VERR_CONFIG, "expected name=value");
 	if (equals > line && (equals[-1] == ' ' || equals[-1] == '\t'))
 		return verr_set(e, VERR_CONFIG,
