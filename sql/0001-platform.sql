@@ -6,7 +6,7 @@
 --     that foreign keys hold both ends in one tenant and row-level security
 --     needs no join.  Rows of a queue, group or menu take it from their
 --     parent (voip.inherit_domain()).
---   * a row never moves to another tenant (voip.touch()).
+--   * a row never moves to another tenant (voip.stay()).
 --   * inactive rows are found nowhere; deleting what is in use is refused.
 
 create schema if not exists voip authorization voip_owner;
@@ -376,7 +376,7 @@ create table voip.extensions (
 	conference_id bigint,
 	service_ref jsonb not null default '{}'
 		check (jsonb_typeof(service_ref) = 'object'),
-	-- null is written as the type wants it (voip.extension_defaults())
+	-- null is written as the type wants it (voip.default_need_media())
 	need_media boolean not null,
 	recording_policy_id bigint references voip.recording_policies,
 	pattern_re text generated always as (case when type = 'trunk_out'
@@ -503,20 +503,20 @@ create index api_keys_domain_idx on voip.api_keys (domain_id);
 
 -- --- what rows get by themselves -----------------------------------------
 
--- updated_at, and the rule that a row stays with its tenant.
 create function voip.touch() returns trigger
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-	if to_jsonb(new) -> 'domain_id' is distinct from
-	   to_jsonb(old) -> 'domain_id' then
-		raise exception 'a row of % cannot move to another domain',
-			tg_table_name using errcode = 'check_violation',
-			hint = 'remove it and add it to the other domain';
-	end if;
-	if new is distinct from old then
-		new.updated_at := now();
-	end if;
+	new.updated_at := now();
 	return new;
+end
+$$;
+
+create function voip.stay() returns trigger
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+	raise exception 'a row of % cannot move to another domain',
+		tg_table_name using errcode = 'check_violation',
+		hint = 'remove it and add it to the other domain';
 end
 $$;
 
@@ -545,12 +545,20 @@ create trigger inherit_domain before insert on voip.ivr_entries
 	for each row execute function voip.inherit_domain('ivr_menus', 'ivr_id');
 
 -- A user's phone needs no media server unless somebody says so; everything
--- else does.  A tenant uses its own trunks and the shared ones.
-create function voip.extension_defaults() returns trigger
+-- else does.
+create function voip.default_need_media() returns trigger
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+	new.need_media := new.type <> 'user';
+	return new;
+end
+$$;
+
+-- A tenant uses its own trunks and the shared ones.
+create function voip.own_trunk() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-	new.need_media := coalesce(new.need_media, new.type <> 'user');
-	if new.trunk_id is not null and exists (select from voip.trunks as t
+	if exists (select from voip.trunks as t
 		where t.id = new.trunk_id and t.domain_id <> new.domain_id)
 	then
 		raise exception 'trunk % belongs to another domain', new.trunk_id
@@ -560,8 +568,12 @@ begin
 end
 $$;
 
-create trigger extension_defaults before insert or update on voip.extensions
-	for each row execute function voip.extension_defaults();
+create trigger default_need_media before insert or update on voip.extensions
+	for each row when (new.need_media is null)
+	execute function voip.default_need_media();
+create trigger own_trunk before insert or update on voip.extensions
+	for each row when (new.trunk_id is not null)
+	execute function voip.own_trunk();
 
 -- --- first rows ----------------------------------------------------------
 

@@ -50,22 +50,19 @@ begin
 end
 $$;
 
--- What of a row may be kept: no times, nothing generated, secrets masked.
-create function voip.audit_form(r jsonb, secrets text[]) returns jsonb
-language sql immutable parallel safe
-set search_path = pg_catalog, pg_temp return (
-	select jsonb_object_agg(c.key, case
-		when c.key = any (secrets) and c.value <> 'null'
-			then '"********"'::jsonb
-		else c.value end)
-	from jsonb_each(r) as c
-	where c.key not in ('created_at', 'updated_at', 'pattern_re',
-		'pattern_rank'));
+-- Hide the values of secrets; that there is none may be seen.
+create function voip.audit_mask(r jsonb, secrets text[]) returns jsonb
+language sql immutable parallel safe return
+	case when r ?| secrets then (
+		select jsonb_object_agg(c.key, case
+			when c.key = any (secrets) and c.value <> 'null'
+			then '"********"'::jsonb else c.value end)
+		from jsonb_each(r) as c)
+	else r end;
 
--- Those members of a that are different in b.
+-- Those members of a that are different in b; null when there is none.
 create function voip.jsonb_changed(a jsonb, b jsonb) returns jsonb
-language sql immutable parallel safe
-set search_path = pg_catalog, pg_temp return (
+language sql immutable parallel safe return (
 	select jsonb_object_agg(c.key, c.value) from jsonb_each(a) as c
 	where c.value is distinct from b -> c.key);
 
@@ -79,70 +76,68 @@ language sql immutable parallel safe return 1000;
 create function voip.changed() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-	op text := lower(tg_op);
-	setting text := 'voip.told_' || tg_table_name;
+	op constant text := lower(tg_op);
+	setting constant text := 'voip.told_' || tg_table_name;
+	-- times and what is generated tell nothing, and undo cannot write them
+	idle constant text[] := '{created_at,updated_at,pattern_re,pattern_rank}';
 	told integer := coalesce(nullif(current_setting(setting, true), ''), '0');
 	pairs text;
 	r record;
 begin
 	pairs := case tg_op
 		when 'INSERT' then
-			'select null::jsonb as o, to_jsonb(r) as n, r.id,
-			%1$s as key, null::text as old_key, %2$s as domain_id
+			'select r.id, %1$s as key, null::text as old_key,
+				%2$s as domain_id, null::jsonb as before,
+				to_jsonb(r) - $6 as after
 			from new_rows as r'
 		when 'DELETE' then
-			'select to_jsonb(r) as o, null::jsonb as n, r.id,
-			%1$s as key, null::text as old_key, %2$s as domain_id
+			'select r.id, %1$s as key, null::text as old_key,
+				%2$s as domain_id, to_jsonb(r) - $6 as before,
+				null::jsonb as after
 			from old_rows as r'
 		else
-			'select to_jsonb(o) as o, to_jsonb(r) as n, r.id,
-			%1$s as key,
-			(select %1$s from old_rows as r where r.id = o.id)
-				as old_key,
-			%2$s as domain_id
-			from new_rows as r join old_rows as o on o.id = r.id'
+			'select n.id, n.key, o.key as old_key, n.domain_id,
+				voip.jsonb_changed(o.row, n.row) as before,
+				voip.jsonb_changed(n.row, o.row) as after
+			from (select r.id, %1$s as key, %2$s as domain_id,
+				to_jsonb(r) - $6 as row from new_rows as r) as n
+			join (select r.id, %1$s as key,
+				to_jsonb(r) - $6 as row from old_rows as r) as o
+				on o.id = n.id
+			where o.row <> n.row'
 		end;
 	for r in execute format(
 		'with x as materialized (
 			select p.*, case when $2 = ''domains'' then p.key
-				else d.domain end as domain,
-				case when $1 = ''update''
-				then voip.jsonb_changed(p.n, p.o) else p.n end
-				as after,
-				case when $1 = ''update''
-				then voip.jsonb_changed(p.o, p.n) else p.o end
-				as before
+				else d.domain end as domain
 			from (' || pairs || ') as p
 			left join voip.domains as d on d.id = p.domain_id
-		), y as materialized (
-			select x.*, voip.audit_form(x.before, $3) as b,
-				voip.audit_form(x.after, $3) as a
-			from x
 		), kept as (
 			insert into voip.audit (change_id, actor, role, program,
 				address, action, table_name, row_id, domain_id,
 				domain, key, before, after)
 			select (select voip.change_id()), $5, session_user,
 				current_setting(''application_name''),
-				inet_client_addr(), $1, $2, y.id, y.domain_id,
-				y.domain, coalesce(y.key, ''#'' || y.id),
-				y.b, y.a
-			from y where y.b is not null or y.a is not null
+				inet_client_addr(), $1, $2, x.id, x.domain_id,
+				x.domain, coalesce(x.key, ''#'' || x.id),
+				voip.audit_mask(x.before, $3),
+				voip.audit_mask(x.after, $3)
+			from x
 		), total as (
-			select $4 + count(*) > voip.notify_limit() as many
-			from y where y.b is not null or y.a is not null
+			select $4 + count(*) > voip.notify_limit() as many from x
 		)
-		select distinct y.domain, case when total.many then ''*''
-			else coalesce(k.key, ''#'' || y.id) end as key,
+		select distinct case when $2 = ''domains'' then k.key
+				else x.domain end as domain,
+			case when total.many then ''*''
+				else coalesce(k.key, ''#'' || x.id) end as key,
 			total.many
-		from y cross join total
-		cross join lateral (values (y.key), (y.old_key)) as k(key)
-		where (y.b is not null or y.a is not null)
-			and (k.key is not null or y.key is null)',
+		from x cross join total
+		cross join lateral (values (x.key), (x.old_key)) as k(key)
+		where k.key is not null or x.key is null',
 		tg_argv[0], tg_argv[1])
 	using op, tg_table_name::text, tg_argv[2]::text[], told,
 		coalesce(nullif(current_setting('voip.actor', true), ''),
-			session_user)
+			session_user), idle
 	loop
 		perform pg_notify('voip_changed', jsonb_build_object(
 			'table', tg_table_name, 'domain', r.domain,
@@ -156,7 +151,7 @@ begin
 end
 $$;
 
--- Make a table's changes known, and its updated_at right.
+-- Make a table's changes known, its updated_at right and its tenants firm.
 create function voip.track(table_name text, key text,
 	secrets text[] default '{}') returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -168,6 +163,12 @@ declare
 		then 'r.domain_id' else 'null::bigint' end;
 	event text;
 begin
+	if tenant = 'r.domain_id' then
+		execute format('create trigger stay before update on voip.%I
+			for each row when (old.domain_id is distinct from
+			new.domain_id) execute function voip.stay()',
+			table_name);
+	end if;
 	execute format('create trigger touch before update on voip.%I
 		for each row execute function voip.touch()', table_name);
 	foreach event in array array['insert', 'update', 'delete'] loop

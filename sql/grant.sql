@@ -122,7 +122,76 @@ grant usage on sequence kamailio.location_id_seq,
 	kamailio.missed_calls_id_seq, kamailio.dialog_id_seq,
 	kamailio.dialog_vars_id_seq to kamailio;
 
+-- --- reports --------------------------------------------------------------
+
+grant select on all tables in schema monitoring to voip_report, voip_health;
+
+-- --- one tenant at a time -------------------------------------------------
+-- voip_api sees the tenant that it names in voip.domain (0004-route.sql); the
+-- other programs work for all tenants.
+
+do $$
+declare
+	everyone constant text := 'voip_ext, voip_dirxml, voip_cdr_ingest,
+		voip_cdr_flush, voip_cdr, voip_rec, voip_prune, voip_watch,
+		voip_reload, voip_health, voip_failover, voip_report';
+	whole constant text := '(select voip.scope_all())';
+	own constant text := '(select voip.scope_domain())';
+	t record;
+begin
+	for t in
+		select c.relname as name,
+			-- what a tenant may read and write
+			case
+			when c.relname = 'domains' then 'id = ' || own
+			when c.relname = 'trunks'
+				then 'domain_id is null or domain_id = ' || own
+			when c.relname in ('recording_policies',
+				'emergency_numbers') then 'true'
+			when a.attname is null then 'false'
+			else 'domain_id = ' || own end as reads,
+			case when c.relname in ('domains', 'audit')
+				or a.attname is null then 'false'
+			else 'domain_id = ' || own end as writes
+		from pg_class as c
+		left join pg_attribute as a on a.attrelid = c.oid
+			and a.attname = 'domain_id' and not a.attisdropped
+		where c.relnamespace = 'voip'::regnamespace
+			and c.relname in ('domains', 'users', 'groups',
+			'group_members', 'queues', 'queue_members', 'ivr_menus',
+			'ivr_entries', 'voicemail_boxes', 'conferences',
+			'trunks', 'recording_policies', 'extensions',
+			'media_nodes', 'trusted_addresses',
+			'emergency_numbers', 'api_keys', 'audit')
+	loop
+		execute format('alter table voip.%1$I enable row level security;
+			drop policy if exists platform on voip.%1$I;
+			drop policy if exists tenant_reads on voip.%1$I;
+			drop policy if exists tenant_writes on voip.%1$I;
+			create policy platform on voip.%1$I to %2$s using (true);
+			create policy tenant_reads on voip.%1$I for select
+				to voip_api using (%3$s or %4$s);
+			create policy tenant_writes on voip.%1$I
+				to voip_api using (%3$s or %5$s)
+				with check (%3$s or %5$s)',
+			t.name, everyone, whole, t.reads, t.writes);
+	end loop;
+end
+$$;
+
 -- --- the server -----------------------------------------------------------
+
+do $$
+begin
+	-- lz4 takes a third of pglz's time; not every build has it
+	if 'lz4' = any (select unnest(enumvals) from pg_settings
+		where name = 'default_toast_compression') then
+		execute format('alter database %I
+			set default_toast_compression = lz4',
+			current_database());
+	end if;
+end
+$$;
 
 grant execute on function pg_promote(boolean, integer), pg_reload_conf()
 	to voip_failover;
