@@ -15,7 +15,8 @@
 
 struct loop;
 
-struct loop *loop_new(struct verr *e); /* the caller frees it with loop_free() */
+/* The caller frees it with loop_free(). */
+struct loop *loop_new(struct verr *e);
 void loop_free(struct loop *l);
 
 typedef void (*loop_fd_fn)(int fd, unsigned events, void *arg);
@@ -29,20 +30,34 @@ void loop_remove_fd(struct loop *l, int fd);
 
 typedef void (*loop_timer_fn)(void *arg);
 
-/* Lives in the caller's struct; zero-initialised means not set. */
+/*
+ * Lives in the caller's struct, which must clear it before it goes;
+ * zero-initialised means not set.
+ */
 struct loop_timer {
 	loop_timer_fn fn;
 	void *arg;
-	int64_t at_ms;	/* private */
-	size_t position; /* private: place in the heap plus one, 0 = not set */
+	/* Private: the place in a pairing heap, so that setting a timer needs
+	 * no memory and cannot fail. */
+	int64_t at_ms;
+	struct loop_timer *child;
+	struct loop_timer *next;
+	struct loop_timer *prev; /* the sibling before it, or the parent */
+	bool is_set;
 };
 
-/* (Re)arm: fires once, `in_ms` from now. */
+/*
+ * (Re)arm: fires once, `in_ms` from now.  A timer that is set within a timer's
+ * callback fires in the next turn at the earliest.
+ */
 void loop_timer_set(struct loop *l, struct loop_timer *t, int64_t in_ms);
 void loop_timer_clear(struct loop *l, struct loop_timer *t);
 
-/* Run `fn` once when the callbacks of this turn have ended. */
-void loop_defer(struct loop *l, loop_timer_fn fn, void *arg);
+/*
+ * Run `fn` once when the callbacks of this turn have ended.  False when there
+ * is no memory for it; a timer of 0 ms does the same and cannot fail.
+ */
+bool loop_defer(struct loop *l, loop_timer_fn fn, void *arg);
 
 /*
  * Called before each wait; returns how long it may last at most, in ms, -1 for
@@ -51,7 +66,7 @@ void loop_defer(struct loop *l, loop_timer_fn fn, void *arg);
 typedef int64_t (*loop_prepare_fn)(void *arg);
 void loop_set_prepare(struct loop *l, loop_prepare_fn fn, void *arg);
 
-/* Until loop_stop(); or one turn that waits `max_ms` at most. */
+/* Until loop_stop(); or one turn that waits `max_ms` at most, -1 for ever. */
 int loop_run(struct loop *l, struct verr *e);
 int loop_turn(struct loop *l, int64_t max_ms, struct verr *e);
 void loop_stop(struct loop *l);
