@@ -14,26 +14,54 @@
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
 
+/* The lookups of one action by their result, in the order of lookup.h. */
+#define METRICS_LOOKUP(X, id, action)                                          \
+	METRICS_LOOKUP_RESULT(X, LOOKUP_##id##_FOUND, action, "found")         \
+	METRICS_LOOKUP_RESULT(X, LOOKUP_##id##_NOT_FOUND, action, "not found") \
+	METRICS_LOOKUP_RESULT(X, LOOKUP_##id##_REFUSED, action, "refused")     \
+	METRICS_LOOKUP_RESULT(X, LOOKUP_##id##_UNAVAILABLE, action,            \
+			      "unavailable")
+#define METRICS_LOOKUP_RESULT(X, id, action, result)        \
+	X(id, DIRXML, COUNTER, "voip_dirxml_lookups_total", \
+	  "action=\"" action "\",result=\"" result "\"",    \
+	  "Lookups answered, by what was asked.")
+
+#define METRICS_LOOKUPS(X)                                     \
+	METRICS_LOOKUP(X, SIP_AUTH, "sip_auth")                \
+	METRICS_LOOKUP(X, USER_CALL, "user_call")              \
+	METRICS_LOOKUP(X, MESSAGE_COUNT, "message-count")      \
+	METRICS_LOOKUP(X, VOICEMAIL, "voicemail-lookup")       \
+	METRICS_LOOKUP(X, REVERSE_AUTH, "reverse-auth-lookup") \
+	METRICS_LOOKUP(X, GROUP_CALL, "group_call")            \
+	METRICS_LOOKUP(X, PLAIN, "none")                       \
+	METRICS_LOOKUP(X, NETWORK_LIST, "network-list")        \
+	METRICS_LOOKUP(X, GATEWAYS, "gateways")                \
+	METRICS_LOOKUP(X, PUBLISH_VM, "publish-vm")            \
+	METRICS_LOOKUP(X, CONFIGURATION, "configuration")      \
+	METRICS_LOOKUP(X, DIALPLAN, "dialplan")                \
+	METRICS_LOOKUP(X, OTHER, "other")
+
 /* id, group, type, name, labels, help */
-#define METRICS(X)                                                             \
-	X(HTTP_CONNECTIONS, HTTP, COUNTER, "voip_http_connections_total", "",  \
-	  "Connections accepted.")                                             \
-	X(HTTP_REQUESTS, HTTP, COUNTER, "voip_http_requests_total", "",        \
-	  "Requests answered.")                                                \
-	X(HTTP_REFUSED, HTTP, COUNTER, "voip_http_refused_total", "",          \
-	  "Requests refused with 4xx.")                                        \
-	X(HTTP_UNAVAILABLE, HTTP, COUNTER, "voip_http_unavailable_total", "",  \
-	  "Requests answered with 503.")                                       \
-	X(HTTP_DEADLINES, HTTP, COUNTER, "voip_http_deadlines_total", "",      \
-	  "Connections closed at a deadline.")                                 \
-	X(HTTP_OPEN, HTTP, GAUGE, "voip_http_connections", "",                 \
-	  "Connections open now.")                                             \
-	X(DB_UP, DB, GAUGE, "voip_database_up", "",                            \
-	  "1 while the database connection works.")                            \
-	X(DB_CONNECTS, DB, COUNTER, "voip_database_connects_total", "",        \
-	  "Connections made to the database.")                                 \
-	X(DB_FAILURES, DB, COUNTER, "voip_database_failures_total", "",        \
-	  "Requests that the database did not answer.")
+#define METRICS(X)                                                            \
+	X(HTTP_CONNECTIONS, HTTP, COUNTER, "voip_http_connections_total", "", \
+	  "Connections accepted.")                                            \
+	X(HTTP_REQUESTS, HTTP, COUNTER, "voip_http_requests_total", "",       \
+	  "Requests answered.")                                               \
+	X(HTTP_REFUSED, HTTP, COUNTER, "voip_http_refused_total", "",         \
+	  "Requests refused with 4xx.")                                       \
+	X(HTTP_UNAVAILABLE, HTTP, COUNTER, "voip_http_unavailable_total", "", \
+	  "Requests answered with 503.")                                      \
+	X(HTTP_DEADLINES, HTTP, COUNTER, "voip_http_deadlines_total", "",     \
+	  "Connections closed at a deadline.")                                \
+	X(HTTP_OPEN, HTTP, GAUGE, "voip_http_connections", "",                \
+	  "Connections open now.")                                            \
+	X(DB_UP, DB, GAUGE, "voip_database_up", "",                           \
+	  "1 while the database connection works.")                           \
+	X(DB_CONNECTS, DB, COUNTER, "voip_database_connects_total", "",       \
+	  "Connections made to the database.")                                \
+	X(DB_FAILURES, DB, COUNTER, "voip_database_failures_total", "",       \
+	  "Requests that the database did not answer.")                       \
+	METRICS_LOOKUPS(X)
 
 enum metric_group {
 	METRIC_GROUP_HTTP = 1 << 0,

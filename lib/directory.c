@@ -1,0 +1,449 @@
+#include "directory.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf.h"
+#include "fsxml.h"
+
+/* --- questions -------------------------------------------------------- */
+
+/* As struct directory_user, in its order. */
+#define USER_COLUMNS "u.username, n.extension as number, "
+
+#define USER_REST                                                         \
+	"nullif(u.full_name, '') as full_name, u.accountcode, "           \
+	"u.toll_allow, u.user_context, u.caller_id_name, "                \
+	"u.caller_id_number, "                                            \
+	"coalesce(u.caller_id_name, d.caller_id_name) as outbound_name, " \
+	"coalesce(u.caller_id_number, d.caller_id_number) "               \
+	"as outbound_number, "                                            \
+	"coalesce(u.auth_acl, d.auth_acl) as auth_acl, "                  \
+	"coalesce(u.user_agent_filter, d.user_agent_filter) "             \
+	"as user_agent_filter, "                                          \
+	"coalesce(u.max_registrations, d.max_registrations) "             \
+	"as max_registrations, "                                          \
+	"u.forbid_register, "
+
+/* The number of a user: the one that is the username too, else the first. */
+#define USER_NUMBER                                                        \
+	"left join lateral (select x.extension from voip.extensions as x " \
+	"where x.user_id = u.id and x.type = 'user' and x.active "         \
+	"order by x.extension <> u.username, x.id limit 1) as n on true "
+
+/* By username; else by a number that points to the user. */
+static const char sql_user[] =
+	"select " USER_COLUMNS "u.ha1, " USER_REST
+	"u.reverse_auth_user, u.reverse_auth_pass "
+	"from voip.domains as d "
+	"join lateral (select u.id, 0 as rank from voip.users as u "
+	"where u.domain_id = d.id and u.username = $2 "
+	"union all select x.user_id, 1 from voip.extensions as x "
+	"where x.domain_id = d.id and x.extension = $2 "
+	"and x.type = 'user' and x.active) as m on true "
+	"join voip.users as u on u.id = m.id and u.active " USER_NUMBER
+	"where d.domain = $1 and d.active order by m.rank limit 1";
+
+static const char sql_domain[] = "select 1 from voip.domains "
+				 "where domain = $1 and active";
+
+/*
+ * A group of users, else the members of the queue of that name.  HA1s are left
+ * out: calling a group needs none.  One row of nulls when it has no members.
+ */
+static const char sql_group[] =
+	"select " USER_COLUMNS "null::text as ha1, " USER_REST
+	"null::text as reverse_auth_user, null::bytea as reverse_auth_pass "
+	"from voip.domains as d "
+	"join lateral (select g.id as group_id, null::bigint as queue_id "
+	"from voip.groups as g "
+	"where g.domain_id = d.id and g.name = $2 and g.active "
+	"union all select null, q.id from voip.queues as q "
+	"where q.domain_id = d.id and q.name = $2 and q.active "
+	"order by group_id limit 1) as t on true "
+	"left join lateral (select user_id, 0 as tier, position "
+	"from voip.group_members where group_id = t.group_id and active "
+	"union all select user_id, tier, position "
+	"from voip.queue_members where queue_id = t.queue_id and active"
+	") as m on true "
+	"left join voip.users as u on u.id = m.user_id and u.active " USER_NUMBER
+	"where d.domain = $1 and d.active "
+	"order by m.tier, m.position, u.username limit 1000";
+
+/* A row for each network; one with nulls when the tenant has none. */
+static const char sql_networks[] =
+	"select u.username, u.network from voip.domains as d "
+	"left join lateral (select username, unnest(cidr) as network "
+	"from voip.users where domain_id = d.id and active) as u on true "
+	"where d.domain = $1 and d.active "
+	"order by u.username, u.network limit 10000";
+
+/* All tenants, or the one that the profile names. */
+static const char sql_gateways[] =
+	"select domain from voip.domains "
+	"where active and ($1 = '' or domain = $1) order by domain limit 1000";
+
+static const struct {
+	const char *sql;
+	int nparams;
+} questions[] = {
+	[LOOKUP_UNKNOWN] = { NULL, 0 },
+	[LOOKUP_USER] = { sql_user, 2 },
+	[LOOKUP_DOMAIN] = { sql_domain, 1 },
+	[LOOKUP_GROUP] = { sql_group, 2 },
+	[LOOKUP_NETWORKS] = { sql_networks, 1 },
+	[LOOKUP_GATEWAYS] = { sql_gateways, 1 },
+};
+
+void
+directory_question(struct directory_question *q, const struct lookup *l)
+{
+	size_t i;
+
+	q->sql = questions[l->what].sql;
+	q->nparams = questions[l->what].nparams;
+	for (i = 0; l->domain[i] && i < sizeof(q->domain) - 1; i++) {
+		char c = l->domain[i];
+
+		q->domain[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+	}
+	q->domain[i] = '\0';
+	q->params[0] = DB_TEXT(q->domain);
+	q->params[1] = DB_TEXT(l->what == LOOKUP_GROUP ? l->group : l->user);
+}
+
+/* --- dial-strings ----------------------------------------------------- */
+
+/*
+ * `open` is "{" or "[": FreeSWITCH takes {} only at the start of a list of
+ * legs, and a group is such a list, with each member's text in it.
+ */
+static void
+dial_string(char out[DIRECTORY_DIAL_STRING], const struct directory_settings *s,
+	    const char *open, const char *close, const char *user)
+{
+	int n = snprintf(out, DIRECTORY_DIAL_STRING,
+			 "%s^^:sip_invite_domain=${dialed_domain}:"
+			 "presence_id=%s@${dialed_domain}%s",
+			 open, user, close);
+
+	assert(n > 0 && n < DIRECTORY_DIAL_STRING);
+	if (s->at_freeswitch)
+		snprintf(out + n, (size_t)(DIRECTORY_DIAL_STRING - n),
+			 "${sofia_contact(*/%s@${dialed_domain})}", user);
+	else
+		snprintf(out + n, (size_t)(DIRECTORY_DIAL_STRING - n),
+			 "sofia/internal/%s@${dialed_domain};fs_path=sip:%s",
+			 user, s->proxy);
+}
+
+int
+directory_settings_set(struct directory_settings *s, bool at_freeswitch,
+		       const char *proxy, const char *context,
+		       long cacheable_ms, struct verr *e)
+{
+	/* It stands in a list of legs, in which these mean something. */
+	if (strlen(proxy) >= sizeof(s->proxy) || strpbrk(proxy, "${}[],|\"' "))
+		return verr_set(e, VERR_CONFIG,
+				"setting 'proxy' is not an address: '%s'",
+				proxy);
+	if (strlen(context) >= sizeof(s->context))
+		return verr_set(e, VERR_CONFIG,
+				"setting 'user_context' is too long");
+	s->at_freeswitch = at_freeswitch;
+	s->cacheable_ms = cacheable_ms;
+	snprintf(s->proxy, sizeof(s->proxy), "%s", proxy);
+	snprintf(s->context, sizeof(s->context), "%s", context);
+	dial_string(s->dial_user, s, "{", "}", "${dialed_user}");
+	dial_string(s->dial_group, s, "[", "]", "${dialed_user}");
+	return 0;
+}
+
+int
+directory_settings(struct directory_settings *s, struct verr *e)
+{
+	return directory_settings_set(
+		s, strcmp(conf_str("registrar"), "freeswitch") == 0,
+		conf_str("proxy"), conf_str("user_context"),
+		conf_int("dirxml_cacheable"), e);
+}
+
+/* --- answers ---------------------------------------------------------- */
+
+static void
+param(struct fsxml *x, const char *name, const char *value)
+{
+	fsxml_item(x, "param", name, value);
+}
+
+static void
+variable(struct fsxml *x, const char *name, const char *value)
+{
+	fsxml_item(x, "variable", name, value);
+}
+
+static void
+dial_param(struct fsxml *x, const char *name, const char *value)
+{
+	fsxml_open(x, "param");
+	fsxml_attr(x, "name", name);
+	fsxml_expanded(x, "value", value);
+	fsxml_close(x);
+}
+
+/*
+ * The name as it was asked: FreeSWITCH looks for it in the answer.  The params
+ * are never empty: mod_sofia lets everybody in when it finds none at all.
+ */
+static void
+open_domain(struct fsxml *x, const char *domain,
+	    const struct directory_settings *s, bool group)
+{
+	fsxml_open(x, "domain");
+	fsxml_plain(x, "name", domain);
+	fsxml_open(x, "params");
+	dial_param(x, "dial-string", s->dial_user);
+	if (group)
+		dial_param(x, "group-dial-string", s->dial_group);
+	fsxml_close(x);
+}
+
+/* What mod_sofia reads of a user when a phone logs in. */
+static void
+login_params(struct fsxml *x, const struct directory_user *u)
+{
+	if (u->ha1)
+		param(x, "a1-hash", u->ha1);
+	else
+		param(x, "allow-empty-password", "false");
+	if (u->forbid_register && *u->forbid_register == 't')
+		param(x, "sip-forbid-register", "true");
+	param(x, "auth-acl", u->auth_acl);
+	param(x, "user-agent-filter", u->user_agent_filter);
+	param(x, "max-registrations-per-extension", u->max_registrations);
+	param(x, "reverse-auth-user", u->reverse_auth_user);
+	if (u->reverse_auth_pass) {
+		/* Never a variable, and must be what the peer expects. */
+		fsxml_open(x, "param");
+		fsxml_attr(x, "name", "reverse-auth-pass");
+		fsxml_attr(x, "value", u->reverse_auth_pass);
+		fsxml_close(x);
+	}
+}
+
+static void
+variables(struct fsxml *x, const struct directory_user *u,
+	  const struct directory_settings *s)
+{
+	fsxml_open(x, "variables");
+	variable(x, "user_context",
+		 u->user_context ? u->user_context : s->context);
+	variable(x, "accountcode", u->accountcode);
+	variable(x, "toll_allow", u->toll_allow);
+	variable(x, "effective_caller_id_name",
+		 u->full_name ? u->full_name : u->caller_id_name);
+	variable(x, "effective_caller_id_number",
+		 u->number ? u->number : u->username);
+	variable(x, "outbound_caller_id_name", u->outbound_name);
+	variable(x, "outbound_caller_id_number", u->outbound_number);
+	fsxml_close(x);
+}
+
+/*
+ * A user has no `type`: FreeSWITCH takes a user with any type but "pointer"
+ * for whatever user it looks for.  `asked` may be a number of the user; it is
+ * then the alias, and the call goes to the name that the phone registered
+ * under.
+ */
+static void
+write_user(struct fsxml *x, const char *asked, const struct directory_user *u,
+	   const struct directory_settings *s)
+{
+	const char *alias = asked;
+	char dial[DIRECTORY_DIAL_STRING];
+	char milliseconds[24];
+
+	if (!alias || strcmp(alias, u->username) == 0)
+		alias = u->number;
+	if (alias && strcmp(alias, u->username) == 0)
+		alias = NULL;
+	fsxml_open(x, "user");
+	fsxml_plain(x, "id", u->username);
+	if (alias)
+		fsxml_plain(x, "number-alias", alias);
+	if (asked && s->cacheable_ms > 0) {
+		snprintf(milliseconds, sizeof(milliseconds), "%ld",
+			 s->cacheable_ms);
+		fsxml_attr(x, "cacheable", milliseconds);
+	}
+	fsxml_open(x, "params");
+	if (asked && strcmp(asked, u->username) != 0) {
+		dial_string(dial, s, "{", "}", u->username);
+		dial_param(x, "dial-string", dial);
+	}
+	login_params(x, u);
+	fsxml_close(x);
+	variables(x, u, s);
+	fsxml_close(x);
+}
+
+void
+directory_user_document(struct buf *out, const char *domain, const char *asked,
+			const struct directory_user *u,
+			const struct directory_settings *s)
+{
+	struct fsxml x;
+
+	fsxml_begin(&x, out, "directory");
+	open_domain(&x, domain, s, false);
+	fsxml_open(&x, "users");
+	write_user(&x, asked, u, s);
+	fsxml_end(&x);
+}
+
+static void
+read_user(struct directory_user *u, const struct db_result *r, int row)
+{
+	int column = 0;
+
+	memset(u, 0, sizeof(*u));
+	u->username = db_value(r, row, column++);
+	u->number = db_value(r, row, column++);
+	u->ha1 = db_value(r, row, column++);
+	u->full_name = db_value(r, row, column++);
+	u->accountcode = db_value(r, row, column++);
+	u->toll_allow = db_value(r, row, column++);
+	u->user_context = db_value(r, row, column++);
+	u->caller_id_name = db_value(r, row, column++);
+	u->caller_id_number = db_value(r, row, column++);
+	u->outbound_name = db_value(r, row, column++);
+	u->outbound_number = db_value(r, row, column++);
+	u->auth_acl = db_value(r, row, column++);
+	u->user_agent_filter = db_value(r, row, column++);
+	u->max_registrations = db_value(r, row, column++);
+	u->forbid_register = db_value(r, row, column++);
+	u->reverse_auth_user = db_value(r, row, column);
+}
+
+static int
+user_answer(struct buf *out, const struct lookup *l, const struct db_result *r,
+	    const struct directory_settings *s, struct verr *e)
+{
+	struct directory_user u;
+
+	(void)e;
+	read_user(&u, r, 0);
+	directory_user_document(out, l->domain, l->user, &u, s);
+	return 0;
+}
+
+static int
+domain_answer(struct buf *out, const struct lookup *l,
+	      const struct db_result *r, const struct directory_settings *s,
+	      struct verr *e)
+{
+	struct fsxml x;
+
+	(void)r;
+	(void)e;
+	fsxml_begin(&x, out, "directory");
+	open_domain(&x, l->domain, s, false);
+	fsxml_end(&x);
+	return 0;
+}
+
+static int
+group_answer(struct buf *out, const struct lookup *l, const struct db_result *r,
+	     const struct directory_settings *s, struct verr *e)
+{
+	struct directory_user u;
+	struct fsxml x;
+
+	(void)e;
+	fsxml_begin(&x, out, "directory");
+	open_domain(&x, l->domain, s, true);
+	fsxml_open(&x, "groups");
+	fsxml_open(&x, "group");
+	fsxml_plain(&x, "name", l->group);
+	fsxml_open(&x, "users");
+	for (int row = 0; row < db_rows(r); row++) {
+		read_user(&u, r, row);
+		if (u.username)
+			write_user(&x, NULL, &u, s);
+	}
+	fsxml_end(&x);
+	return 0;
+}
+
+static int
+networks_answer(struct buf *out, const struct lookup *l,
+		const struct db_result *r, const struct directory_settings *s,
+		struct verr *e)
+{
+	struct fsxml x;
+
+	(void)e;
+	fsxml_begin(&x, out, "directory");
+	open_domain(&x, l->domain, s, false);
+	fsxml_open(&x, "users");
+	for (int row = 0; row < db_rows(r); row++) {
+		const char *username = db_value(r, row, 0);
+		const char *network = db_value(r, row, 1);
+
+		if (!username || !network)
+			continue;
+		fsxml_open(&x, "user");
+		fsxml_plain(&x, "id", username);
+		fsxml_attr(&x, "cidr", network);
+		fsxml_close(&x);
+	}
+	fsxml_end(&x);
+	return 0;
+}
+
+/* The domains that a profile may take over; gateways are in none of them. */
+static int
+gateways_answer(struct buf *out, const struct lookup *l,
+		const struct db_result *r, const struct directory_settings *s,
+		struct verr *e)
+{
+	struct fsxml x;
+
+	(void)s;
+	(void)e;
+	fsxml_begin(&x, out, "directory");
+	for (int row = 0; row < db_rows(r); row++) {
+		fsxml_open(&x, "domain");
+		fsxml_plain(&x, "name",
+			    *l->domain ? l->domain : db_value(r, row, 0));
+		fsxml_close(&x);
+	}
+	fsxml_end(&x);
+	return 0;
+}
+
+int
+directory_answer(struct buf *out, const struct lookup *l,
+		 const struct db_result *r, const struct directory_settings *s,
+		 struct verr *e)
+{
+	static int (*const answers[])(
+		struct buf *, const struct lookup *, const struct db_result *,
+		const struct directory_settings *, struct verr *) = {
+		[LOOKUP_USER] = user_answer,
+		[LOOKUP_DOMAIN] = domain_answer,
+		[LOOKUP_GROUP] = group_answer,
+		[LOOKUP_NETWORKS] = networks_answer,
+		[LOOKUP_GATEWAYS] = gateways_answer,
+	};
+
+	if (l->what == LOOKUP_UNKNOWN || !r || db_rows(r) == 0)
+		return 0;
+	if (answers[l->what](out, l, r, s, e) == -1)
+		return -1;
+	if (buf_failed(out))
+		return verr_set(e, VERR_RETRY, "out of memory for an answer");
+	return 1;
+}

@@ -1,0 +1,74 @@
+/*
+ * lookup: what FreeSWITCH asks, read from its form so that nobody else's words
+ * count.
+ *
+ * Layer domain.  mod_xml_curl writes the first five fields (hostname, section,
+ * tag_name, key_name, key_value) without encoding, and in a directory lookup
+ * key_value is the realm that the *phone* sent: `x&purpose=gateways` puts a
+ * field of the phone's own into the form.  The fields that follow are encoded
+ * and can be trusted.  So:
+ *   - section, tag_name, key_name and key_value count where they come first,
+ *     every other field where it comes last;
+ *   - `action` decides before `purpose`;
+ *   - a lookup whose `domain` is not its key_value is refused.
+ * With enable-post-var in xml_curl.conf the list must name action, purpose,
+ * user, domain, key, group and group_name, or these rules have nothing to hold.
+ *
+ * Which questions there are is one table in lookup.c; a question that is not in
+ * it has no `what`, and is answered with the not-found document.
+ */
+#ifndef LOOKUP_H
+#define LOOKUP_H
+
+#include <stddef.h>
+
+#include "form.h"
+#include "metrics.h"
+#include "verr.h"
+
+#define LOOKUP_BODY_MAX   (256 * 1024)
+#define LOOKUP_FIELDS_MAX 4096
+
+enum lookup_what {
+	LOOKUP_UNKNOWN,
+	LOOKUP_USER,     /* domain and user: all that is known of one user */
+	LOOKUP_DOMAIN,   /* domain */
+	LOOKUP_GROUP,    /* domain and group, with its users */
+	LOOKUP_NETWORKS, /* domain: users by network, for access lists */
+	LOOKUP_GATEWAYS, /* the trunks of a SIP profile */
+};
+
+enum lookup_result {
+	LOOKUP_FOUND,
+	LOOKUP_NOT_FOUND,
+	LOOKUP_REFUSED,
+	LOOKUP_UNAVAILABLE,
+};
+
+/* Strings are borrowed from `form`, "" when the form has none, but `domain`
+ * and `user` are never too long to be one: see lookup.c. */
+struct lookup {
+	struct form form;
+	const char *section;
+	const char *action; /* or the purpose, for the log */
+	const char *domain; /* spelled as asked */
+	const char *user;
+	const char *group;
+	enum lookup_what what;
+	const char *refused; /* why, or NULL */
+	enum metric counter; /* of its LOOKUP_FOUND; the others follow */
+};
+
+/*
+ * `section` is what the request's path says, used when the form has none; may
+ * be NULL.  VERR_INPUT when this is no lookup at all.  The caller ends with
+ * lookup_release(), also after an error.
+ */
+int lookup_parse(struct lookup *l, const char *section, const char *data,
+		 size_t len, struct verr *e);
+void lookup_release(struct lookup *l);
+
+const char *lookup_result_word(enum lookup_result result);
+void lookup_count(const struct lookup *l, enum lookup_result result);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * Any bytes as a form: what is understood is a question about names that can
+ * exist, and trusted fields are the ones that FreeSWITCH wrote.
+ */
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "directory.h"
+
+static void
+check(const struct lookup *l)
+{
+	const struct form_pair *domain = form_last(&l->form, "domain");
+	const struct form_pair *key = form_first(&l->form, "key_value");
+	struct directory_question q;
+
+	if (l->what == LOOKUP_UNKNOWN)
+		return;
+	if (l->refused || strcmp(l->section, "directory") != 0)
+		abort();
+	if (domain && key && *key->value &&
+	    strcasecmp(domain->value, l->domain) != 0)
+		abort();
+	if (strlen(l->domain) > 253 || strlen(l->user) > 64 ||
+	    strpbrk(l->domain, "'\"<>&$ ") || strpbrk(l->user, "'\"<>&$@ "))
+		abort();
+	directory_question(&q, l);
+	if (!q.sql || q.nparams > DIRECTORY_PARAMS)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct verr e = VERR_INIT;
+	struct lookup l;
+
+	if (lookup_parse(&l, size % 2 ? "directory" : NULL, (const char *)data,
+			 size, &e) == 0)
+		check(&l);
+	lookup_release(&l);
+	return 0;
+}
