@@ -1,5 +1,5 @@
 # make demo | make check | make lint | make bench | make fuzz | make install
-# DEVELOPER=1 makes warnings errors; SANITIZE=address,undefined builds and
+# V=1 shows the commands; DEVELOPER=1 makes warnings errors; SANITIZE=address,undefined builds and
 # tests in a folder of its own; check PG=18 tests on a PostgreSQL from npm.
 
 PREFIX     ?= /usr/local
@@ -33,7 +33,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 
 # The caller's CFLAGS, CPPFLAGS and LDFLAGS come last and lose nothing of ours.
 CFLAGS   ?= -O2 -g
-CFLAGS_  := -std=c11 -MMD -MP $(WARNINGS) -fstack-protector-strong -fPIE
+CFLAGS_  := -std=c11 $(WARNINGS) -fstack-protector-strong -fPIE
 CPPFLAGS_ := -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -Ilib $(shell $(PKG_CONFIG) --cflags $(PKGS))
 LDFLAGS_ := -pie -Wl,-z,relro,-z,now
 LDLIBS_  := $(shell $(PKG_CONFIG) --libs $(PKGS))
@@ -45,8 +45,9 @@ CFLAGS_  += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-poi
 else
 CPPFLAGS_ += -D_FORTIFY_SOURCE=2
 endif
-COMPILE   = $(CC) $(CPPFLAGS_) $(CPPFLAGS) $(CFLAGS_) $(CFLAGS)
-LINK      = $(CC) $(CFLAGS_) $(CFLAGS) $(LDFLAGS_) $(LDFLAGS)
+Q        := $(if $(V),,@)
+COMPILE   = $(Q)$(if $(V),,echo '  CC    $@' &&) $(CC) $(CPPFLAGS_) $(CPPFLAGS) $(CFLAGS_) $(CFLAGS)
+LINK      = $(Q)$(if $(V),,echo '  LINK  $@' &&) $(CC) $(CFLAGS_) $(CFLAGS) $(LDFLAGS_) $(LDFLAGS)
 
 objects   = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)))
 binaries  = $(patsubst $(1)/%.c,$(BUILD)/$(2)/%,$(wildcard $(1)/*.c))
@@ -82,22 +83,22 @@ $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIB)
 	$(LINK) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_) $(LDLIBS)
 
 $(LIB): $(LIBOBJS)
-	rm -f $@ && $(AR) rcs $@ $^
+	@rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(COMPILE) -MMD -MP -c -o $@ $<
 
 # The SQL files travel inside the programs (lib/sqlfiles.h).
 $(BUILD)/sql.c: $(wildcard sql/*.sql) Makefile
 	@mkdir -p $(@D)
-	{ echo '#include "sqlfiles.h"'; echo 'const struct sql_file sql_files[] = {'; \
+	@{ echo '#include "sqlfiles.h"'; echo 'const struct sql_file sql_files[] = {'; \
 	for f in $(sort $(wildcard sql/*.sql)); do echo "{ \"$${f##*/}\","; \
 	sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' "$$f"; echo '},'; done; \
 	echo '{ 0 } };'; } >$@
 
 $(BUILD)/sql.o: $(BUILD)/sql.c
-	$(COMPILE) -c -o $@ $<
+	$(COMPILE) -MMD -MP -c -o $@ $<
 
 check: tests
 	@BUILD='$(abspath $(BUILD))' PG='$(PG)' tests/check/run $(TESTS)
@@ -113,11 +114,11 @@ fuzz:
 	    SANITIZE=fuzzer-no-link,address,undefined DEPS_DONE=1 fuzz-run
 .PHONY: fuzz-run
 fuzz-run: $(FUZZERS)
-	@set -e; for f in $(FUZZERS); do name=$${f##*/}; mkdir -p $(BUILD)/corpus/$$name; \
-	echo "fuzz $$name for $(FUZZ_SECONDS) s"; \
-	$$f -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 \
-	    -artifact_prefix=$(BUILD)/ $(BUILD)/corpus/$$name \
-	    $(wildcard tests/fuzz/corpus) 2>&1 | tail -n 8; done
+	@for f in $(FUZZERS); do name=$${f##*/}; mkdir -p $(BUILD)/corpus/$$name; \
+	$$f -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/$$name- \
+	    $(BUILD)/corpus/$$name tests/fuzz/corpus/$$name >$$f.log 2>&1 || \
+	    { tail -n 40 $$f.log; echo "fuzz: $$name failed, see $$f.log"; exit 1; }; \
+	echo "fuzz: $$name: $$(grep -o '^Done.*' $$f.log)"; done
 
 lint:
 	clang-format --dry-run -Werror $(SOURCES)
