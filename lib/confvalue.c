@@ -84,9 +84,8 @@ parse_bool(const char *text, int64_t *number)
 	return 0;
 }
 
-/* The largest unit that says it exactly. */
-static void
-format_number(enum conf_type type, int64_t n, char *out, size_t size)
+void
+conf_value_format(enum conf_type type, int64_t n, char *out, size_t size)
 {
 	const struct unit *units =
 		type == CONF_DURATION ? duration_units : size_units;
@@ -111,8 +110,8 @@ check_range(const struct conf_row *row, int64_t number, const char *shown,
 
 	if (!row->max || (number >= row->min && number <= row->max))
 		return 0;
-	format_number(row->type, row->min, min, sizeof(min));
-	format_number(row->type, row->max, max, sizeof(max));
+	conf_value_format(row->type, row->min, min, sizeof(min));
+	conf_value_format(row->type, row->max, max, sizeof(max));
 	return verr_set(e, VERR_CONFIG,
 			"'%s' is out of range for '%s'\n"
 			"hint: from %s to %s",

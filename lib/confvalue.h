@@ -8,7 +8,7 @@
 #ifndef CONFVALUE_H
 #define CONFVALUE_H
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "buf.h"
@@ -40,6 +40,9 @@ struct conf_row {
  */
 int conf_value_parse(const struct conf_row *row, const char *text,
 		     int64_t *number, struct verr *e);
+
+/* A number in the largest unit that says it exactly: 60000 is "1m". */
+void conf_value_format(enum conf_type type, int64_t n, char *out, size_t size);
 
 /* Append `text` so that a shell, systemd and conf read the same value. */
 void conf_value_quote(struct buf *out, const char *text);

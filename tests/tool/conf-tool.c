@@ -9,6 +9,7 @@
 #include "log.h"
 #include "opt.h"
 #include "out.h"
+#include "valid.h"
 
 static char *word;
 static int loud;
@@ -60,7 +61,48 @@ cmd_template(int argc, const char **argv, struct verr *e)
 	return 0;
 }
 
-/* Each argument is a row of "name,number,flag,raw"; "-" is null. */
+/* The head of each paragraph of voip.conf(5). */
+static int
+cmd_manual(int argc, const char **argv, struct verr *e)
+{
+	/* clang-format off */
+	static const char *const types[] = {
+		[CONF_STRING] = "text",
+		[CONF_SECRET] = "secret",
+		[CONF_INT] = "number",
+		[CONF_BOOL] = "boolean",
+		[CONF_DURATION] = "duration",
+		[CONF_SIZE] = "size",
+		[CONF_CHOICE] = "word",
+	};
+	/* clang-format on */
+	char min[32], max[32];
+
+	(void)argc;
+	(void)argv;
+	(void)e;
+	for (const struct conf_row *row = conf_rows; row->name; row++) {
+		printf(".It Cm %s Ns = Ns Ar %s Pq default", row->name,
+		       types[row->type]);
+		if (*row->value)
+			printf(" Cm %s", row->value);
+		else
+			printf(" empty");
+		if (row->max) {
+			conf_value_format(row->type, row->min, min,
+					  sizeof(min));
+			conf_value_format(row->type, row->max, max,
+					  sizeof(max));
+			printf(" , No from %s to %s", min, max);
+		}
+		if (row->words)
+			printf(" , No of %s", row->words);
+		printf("\n");
+	}
+	return 0;
+}
+
+/* Each argument is a row of "name|number|flag|raw"; "~" is null. */
 static int
 cmd_rows(int argc, const char **argv, struct verr *e)
 {
@@ -84,13 +126,20 @@ cmd_rows(int argc, const char **argv, struct verr *e)
 
 		for (int j = 0; j < 4; j++) {
 			values[j] = strsep(&rest, "|");
-			if (values[j] && strcmp(values[j], "-") == 0)
+			if (values[j] && strcmp(values[j], "~") == 0)
 				values[j] = NULL;
 		}
 		out_row(o, values);
 		free(copy);
 	}
 	return out_end(o, e);
+}
+
+static int
+cmd_json(int argc, const char **argv, struct verr *e)
+{
+	(void)argc;
+	return valid_json_object(argv[0], e);
 }
 
 static int
@@ -147,7 +196,9 @@ static const struct opt_command commands[] = {
 	{ "bytes", "NAME", "print a size", 1, 1, cmd_bytes },
 	{ "fail", "KIND MESSAGE", "end with an error", 2, 2, cmd_fail },
 	{ "get", "NAME...", "print settings", 1, -1, cmd_get },
+	{ "json", "TEXT", "check a JSON object", 1, 1, cmd_json },
 	{ "log", "EVENT VALUE [LAST]", "write log lines", 2, 3, cmd_log },
+	{ "manual", "", "print the heads of voip.conf(5)", 0, 0, cmd_manual },
 	{ "ms", "NAME", "print a duration", 1, 1, cmd_ms },
 	{ "reload", "FILE", "load again from FILE", 1, 1, cmd_reload },
 	{ "rows", "ROW...", "print rows", 0, -1, cmd_rows },
