@@ -138,11 +138,11 @@ rows=('André|7|t|{"a":1}' '~|~|~|~' $'tab\there|12|f|[]')
 @test "a table is aligned by what the eye sees, without control bytes" {
 	run -0 conf-tool rows "${rows[@]}" '日本|1|t|x'
 	cat >want <<'END'
-name           number  flag  raw
-André               7  yes   {"a":1}
+name         number  flag  raw
+André             7  yes   {"a":1}
 
-tab\x09here        12  no    []
-日本                1  yes   x
+tab\x09here      12  no    []
+日本              1  yes   x
 END
 	diff want - <<<"$output"
 }
