@@ -28,6 +28,7 @@ $$;
 
 -- Server settings that no table holds: who may see replication and promote.
 grant pg_monitor to voip_health, voip_failover;
+grant pg_read_all_stats to voip_report;
 grant pg_checkpoint to voip_failover;
 grant alter system on parameter synchronous_standby_names to voip_failover;
 alter role voip_failover replication;

@@ -108,6 +108,16 @@ grant execute on function voip.scope_all(), voip.scope_domain()
 grant execute on function voip.route_packed(text, text)
 	to kamailio, voip_ext, voip_api;
 
+-- --- call records ---------------------------------------------------------
+-- The flusher copies into a temporary table; so does voip-ext apply.
+
+do $$
+begin
+	execute format('grant temporary on database %I
+		to voip_ext, voip_cdr_flush, voip_cdr', current_database());
+end
+$$;
+
 -- --- Kamailio -------------------------------------------------------------
 
 grant select on kamailio.version, kamailio.subscriber, kamailio.domain,
