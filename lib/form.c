@@ -1,19 +1,16 @@
 #include "form.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+/* A hexadecimal digit's value plus one; 0 for anything else. */
+static const unsigned char hex_value[256] = {
+	['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+	['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['A'] = 11, ['B'] = 12,
+	['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16, ['a'] = 11, ['b'] = 12,
+	['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
 
 /* Never longer than the source; returns the end of what was written. */
 static char *
@@ -25,11 +22,11 @@ decode(char *to, const char *s, size_t len, bool plus)
 		if (c == '+' && plus) {
 			c = ' ';
 		} else if (c == '%' && len - i > 2) {
-			int high = hex_digit(s[i + 1]);
-			int low = hex_digit(s[i + 2]);
+			unsigned high = hex_value[(unsigned char)s[i + 1]];
+			unsigned low = hex_value[(unsigned char)s[i + 2]];
 
-			if (high >= 0 && low >= 0) {
-				c = (char)(high << 4 | low);
+			if (high && low) {
+				c = (char)((high - 1) << 4 | (low - 1));
 				i += 2;
 			}
 		}
@@ -163,16 +160,24 @@ void
 form_encode(struct buf *out, const char *s, size_t len)
 {
 	static const char digits[] = "0123456789ABCDEF";
+	char *to;
 
+	if (len > SIZE_MAX / 4 || !buf_reserve(out, 3 * len)) {
+		out->failed = true;
+		return;
+	}
+	to = out->data + out->len;
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)s[i];
 
 		if (is_unreserved(s[i])) {
-			buf_putc(out, s[i]);
+			*to++ = s[i];
 			continue;
 		}
-		buf_putc(out, '%');
-		buf_putc(out, digits[c >> 4]);
-		buf_putc(out, digits[c & 15]);
+		*to++ = '%';
+		*to++ = digits[c >> 4];
+		*to++ = digits[c & 15];
 	}
+	out->len = (size_t)(to - out->data);
+	*to = '\0';
 }

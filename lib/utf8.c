@@ -159,6 +159,12 @@ json_ascii(struct buf *b, char c)
 	}
 }
 
+static bool
+is_json_plain(char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 void
 utf8_json(struct buf *b, const char *s, size_t len)
 {
@@ -166,12 +172,9 @@ utf8_json(struct buf *b, const char *s, size_t len)
 
 	buf_putc(b, '"');
 	while (i < len) {
-		for (run = 0; i + run < len; run++) {
-			unsigned char c = (unsigned char)s[i + run];
-
-			if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
-				break;
-		}
+		run = 0;
+		while (i + run < len && is_json_plain(s[i + run]))
+			run++;
 		buf_add(b, s + i, run);
 		i += run;
 		if (i == len)
