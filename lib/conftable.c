@@ -68,6 +68,8 @@ const struct conf_row conf_rows[] = {
 	       "user:password that FreeSWITCH must give to voip-dirxml"),
 	INT("dirxml_cacheable", "0", 0, DAY,
 	    "milliseconds that FreeSWITCH may keep an answer; 0: none"),
+	DURATION("dirxml_deadline", "1500ms", 10, HOUR,
+		 "how long a lookup waits for the database before it is 503"),
 	CHOICE("registrar", "kamailio", "kamailio freeswitch",
 	       "where the phones register"),
 	STRING("proxy", "127.0.0.1:5060",
