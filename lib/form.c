@@ -12,23 +12,45 @@ static const unsigned char hex_value[256] = {
 	['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
 };
 
+/* Whether one of eight bytes is `c`: then its byte of x minus one borrows. */
+static bool
+has_byte(uint64_t word, unsigned char c)
+{
+	const uint64_t one = 0x0101010101010101u, high = 0x8080808080808080u;
+	uint64_t x = word ^ (one * c);
+
+	return (x - one) & ~x & high;
+}
+
 /* Never longer than the source; returns the end of what was written. */
 static char *
 decode(char *to, const char *s, size_t len, bool plus)
 {
-	for (size_t i = 0; i < len; i++) {
-		char c = s[i];
+	const char *end = s + len;
+	uint64_t word;
+	char c;
 
-		if (c == '+' && plus) {
-			c = ' ';
-		} else if (c == '%' && len - i > 2) {
-			unsigned high = hex_value[(unsigned char)s[i + 1]];
-			unsigned low = hex_value[(unsigned char)s[i + 2]];
+	while (s < end) {
+		if ((size_t)(end - s) >= sizeof(word)) {
+			memcpy(&word, s, sizeof(word));
+			if (!has_byte(word, '%') && !has_byte(word, '+')) {
+				memcpy(to, &word, sizeof(word));
+				to += sizeof(word);
+				s += sizeof(word);
+				continue;
+			}
+		}
+		c = *s++;
+		if (c == '%' && end - s >= 2) {
+			unsigned high = hex_value[(unsigned char)s[0]];
+			unsigned low = hex_value[(unsigned char)s[1]];
 
 			if (high && low) {
 				c = (char)((high - 1) << 4 | (low - 1));
-				i += 2;
+				s += 2;
 			}
+		} else if (c == '+' && plus) {
+			c = ' ';
 		}
 		*to++ = c;
 	}
