@@ -1,24 +1,26 @@
 /*
  * httpd: an HTTP/1.1 server on libmicrohttpd in our own loop.
  *
- * Layer I/O; the only file that includes microhttpd.h.  Connections are
+ * Layer I/O; only httpd.c and httpdreq.c include microhttpd.h.  Connections are
  * accepted by us and handed over (MHD_add_connection), so several listening
  * sockets, a unix socket and an inetd connection are all the same thing.  A
- * handler answers at once with http_reply(), or keeps the request and answers
- * later: the connection is suspended meanwhile.
+ * handler answers at once with http_reply(), or returns without an answer and
+ * gives it later: the connection is suspended meanwhile.
  *
- * Limits, each with its status: request line and headers 64 KiB (414, 431),
- * body by route (413), method (405), unknown path (404), Basic credentials
- * (401; the body is read first so that the connection stays).  Deadlines are
- * totals: http_head_timeout for the head, http_timeout for body and answer;
- * a connection that misses one is closed.
+ * Limits, each with its status: request line 64 KiB (414), headers (431), body
+ * by route (413), a POST without a length (411), method (405), unknown path
+ * (404), Basic credentials (401; the body is read first so that the
+ * connection stays).  Deadlines are totals: http_head_timeout from the accept
+ * or the former answer to the end of the head, http_timeout from there to the
+ * end of the answer; a connection that misses one is closed.  At
+ * http_connections no more are accepted until one ends.
  */
 #ifndef HTTPD_H
 #define HTTPD_H
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/socket.h>
+#include <stdint.h>
 
 #include "buf.h"
 #include "loop.h"
@@ -27,27 +29,30 @@
 struct httpd;
 
 struct http_request {
-	const char *method;
-	const char *path;  /* decoded, without the query */
+	const char *method; /* of a HEAD: "GET"; its answer loses the body */
+	const char *path;   /* decoded, without the query */
 	const char *query; /* raw, after the first '?'; "" when there is none */
 	const char *content_type; /* or NULL */
 	struct buf body;
-	char peer[64]; /* "192.0.2.1:5060", "[::1]:1", "unix", "stdin" */
-	int64_t received_ms;   /* loop_now_ms() of its head */
-	void *data;	       /* the handler's own */
-	/* Called when the request is over, whether it was answered or the
-	 * client went away; frees `data`.  May be NULL. */
+	char peer[64];       /* "192.0.2.1:5060", "[::1]:1", "unix" */
+	int64_t received_ms; /* loop_now_ms() of its head */
+	void *data;          /* the handler's own */
+	/*
+	 * Called once, when the answer was sent or cannot be, or the server
+	 * ends; frees `data`.  May be NULL.
+	 */
 	void (*release)(struct http_request *r);
-	/* private below */
-	void *connection;
-	void *server;
-	const void *route;
 };
 
+/*
+ * The request and all it points to stay until the handler answers, also when
+ * the client goes away or the deadline passes meanwhile: whoever keeps a
+ * request must answer it in the end.
+ */
 typedef void (*http_handler_fn)(struct http_request *r, void *arg);
 
 struct http_route {
-	const char *method; /* "GET", "POST", or "*" for both */
+	const char *method; /* "GET", "POST", ..., or "*" for both of these */
 	const char *path;   /* exact, or a prefix when it ends with "/" */
 	size_t body_limit;
 	bool open; /* answered without credentials (health, metrics) */
@@ -61,35 +66,48 @@ struct http_route {
  */
 void http_reply(struct http_request *r, int status, const char *content_type,
 		const void *body, size_t len);
-/* {"status":"...","message":"..."} from a verr, with Retry-After for 503. */
+/* {"status":"error","message":"..."} from a verr, with Retry-After for 503. */
 void http_reply_error(struct http_request *r, const struct verr *e);
+/* The metrics of these groups, in the text format of Prometheus. */
+void http_reply_metrics(struct http_request *r, unsigned groups);
 /* An extra header for the coming http_reply(). */
-void http_add_header(struct http_request *r, const char *name,
-		     const char *value);
+void
+http_add_header(struct http_request *r, const char *name, const char *value);
 
 struct httpd_options {
-	const struct http_route *routes; /* ends with a NULL method */
-	void *arg;			 /* for the handlers */
-	/* "user:password" or NULL: required on every route that is not open. */
+	const struct http_route *routes; /* ends with a NULL method; borrowed */
+	void *arg;                       /* for the handlers */
+	/* "user:password"; NULL or "": none.  Required on every route that is
+	 * not open. */
 	const char *credentials;
-	const char *realm;
+	const char *realm; /* borrowed */
 };
 
-struct httpd *httpd_new(struct loop *loop, const struct httpd_options *o,
-			struct verr *e);
+/* One for each loop: it takes the loop's prepare hook. */
+struct httpd *
+httpd_new(struct loop *loop, const struct httpd_options *o, struct verr *e);
+/* Closes every connection; requests that wait for an answer are released. */
 void httpd_free(struct httpd *h);
 
-/* Adopt a listening socket (it becomes non-blocking); borrowed. */
-int httpd_add_listener(struct httpd *h, int fd, struct verr *e);
-/* Adopt one connected socket; closed when done. */
+/*
+ * Adopt a listening socket (it becomes non-blocking); the caller closes it
+ * after httpd_free().  `own`: nobody else will serve its backlog when we stop.
+ */
+int httpd_add_listener(struct httpd *h, int fd, bool own, struct verr *e);
+/* Adopt one connected socket; closed when done, also on error. */
 int httpd_add_connection(struct httpd *h, int fd, struct verr *e);
-void httpd_set_credentials(struct httpd *h, const char *credentials);
+/* For the requests to come. */
+int
+httpd_set_credentials(struct httpd *h, const char *credentials, struct verr *e);
 
 /*
- * Stop: take what waits in the backlog of listeners that are ours, serve what
- * was accepted, close the rest; `done` is called when nothing is left.
+ * Stop: take what waits in the backlog of our own listeners, serve what was
+ * accepted, give connections that said nothing yet a second; `done` is called
+ * when nothing is left.
  */
 void httpd_drain(struct httpd *h, void (*done)(void *arg), void *arg);
+/* No new connections: what waits in the backlogs stays for the next process. */
+void httpd_stop_accepting(struct httpd *h);
 size_t httpd_connections(const struct httpd *h);
 /* loop_now_ms() of the last moment that a connection existed. */
 int64_t httpd_last_active_ms(const struct httpd *h);
