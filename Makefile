@@ -59,6 +59,7 @@ FUZZERS  := $(call binaries,tests/fuzz,fuzz)
 SOURCES  := $(wildcard lib/*.[ch] bin/*.c tests/unit/*.[ch] tests/tool/*.c tests/tool/lib/*.[ch] tests/fuzz/*.c)
 SHELL_SCRIPTS := tests/deps tests/check/pg18 .ci/run $(wildcard tests/*/run tests/*.bash)
 
+.PHONY: lint-format lint-cppcheck lint-shell lint-manuals lint-clang
 .PHONY: all tests check demo bench fuzz lint install clean deps
 all: $(PROGRAMS)
 tests: all $(TESTBINS)
@@ -120,14 +121,20 @@ fuzz-run: $(FUZZERS)
 	    { tail -n 40 $$f.log; echo "fuzz: $$name failed, see $$f.log"; exit 1; }; \
 	echo "fuzz: $$name: $$(grep -o '^Done.*' $$f.log)"; done
 
-lint:
+lint: lint-format lint-cppcheck lint-shell lint-manuals lint-clang
+lint-format:
 	clang-format --dry-run -Werror $(SOURCES)
-	cppcheck -q --error-exitcode=1 --inline-suppr --suppress=varFuncNullUB --enable=warning,performance,portability -Ilib lib bin tests/unit tests/tool
+lint-cppcheck:
+	cppcheck -q --error-exitcode=1 --inline-suppr --suppress=varFuncNullUB --enable=warning,performance,portability \
+	    -Ilib lib bin tests/unit tests/tool
+lint-shell:
 	shellcheck -x $(SHELL_SCRIPTS) $(wildcard tests/*.bats)
+lint-manuals:
 	mandoc -Tlint -W warning $(wildcard man/*.[1-8])
+lint-clang:
 	@+$(MAKE) --no-print-directory CC=clang BUILD=build/clang DEVELOPER=1 DEPS_DONE=1 tests
-	set -e; for f in $(wildcard lib/*.c bin/*.c); do clang --analyze -Xclang -analyzer-werror \
-	    --analyzer-output text $(CPPFLAGS_) -std=c11 $$f -o /dev/null; done
+	for f in $(wildcard lib/*.c bin/*.c); do clang --analyze -Xclang -analyzer-werror \
+	    --analyzer-output text $(CPPFLAGS_) -std=c11 $$f -o /dev/null || exit; done
 
 install: all
 	install -d $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(MANDIR)/man1 $(MANDIR)/man5 \

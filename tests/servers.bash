@@ -40,7 +40,7 @@ explain_failure() {
 
 # private_folder [SETTING...]: the folder, $tmp, with its settings file.
 private_folder() {
-	tmp=$(mktemp -d /tmp/voip.XXXXXX)
+	tmp=$(mktemp -d "${SERVERS_TMP:-/tmp}/voip.XXXXXX")
 	chmod 711 "$tmp"
 	mkdir -m 700 "$tmp/pg" "$tmp/spool"
 	[ "$(id -u)" -ne 0 ] || chown postgres: "$tmp/pg"
