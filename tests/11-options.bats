@@ -243,8 +243,10 @@ END
 	stream=$(stat -c %d:%i err)
 	JOURNAL_STREAM=$stream conf-tool log e v 2>err
 	[ "$(cat err)" = $'<6>e value=v last=""\n<4>warning: v' ]
-	JOURNAL_STREAM=1:2 conf-tool log e v 2>err
-	[[ "$(log_lines <err)" == "conf-tool[PID]: e value=v"* ]]
+	for other in 1:2 "${stream%:*}:1" "1:${stream#*:}" nonsense ''; do
+		JOURNAL_STREAM=$other conf-tool log e v 2>err
+		[[ "$(log_lines <err)" == "conf-tool[PID]: e value=v"* ]]
+	done
 	conf-tool --set log_target=journal log e v 2>err
 	[[ "$(cat err)" == "<6>e value=v"* ]]
 }

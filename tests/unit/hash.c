@@ -40,6 +40,8 @@ test_secrets(void)
 	CHECK(hash_equal("abc", 3, "abc", 3));
 	CHECK(!hash_equal("abc", 3, "abd", 3));
 	CHECK(!hash_equal("abc", 3, "ab", 2));
+	CHECK(!hash_equal("abc", 2, "abc", 3));
+	CHECK(!hash_equal("abc", 3, "abc", 2));
 	CHECK(hash_equal("", 0, "", 0));
 	hash_wipe(secret, sizeof(secret));
 	CHECK(memcmp(secret, "\0\0\0\0\0\0", 7) == 0);
@@ -64,6 +66,28 @@ test_metrics(void)
 			     "voip_database_connects_total 3\n") != NULL);
 	CHECK(strstr(b.data, "voip_http") == NULL);
 	buf_release(&b);
+}
+
+/* Prometheus refuses a page that describes a name twice. */
+static void
+test_metric_names(void)
+{
+	struct buf b = BUF_INIT, types = BUF_INIT;
+
+	metric_render(&b, ~0u);
+	for (char *line = b.data, *next; *line; line = next) {
+		next = strchr(line, '\n') + 1;
+		if (strncmp(line, "# TYPE ", 7) != 0)
+			continue;
+		buf_clear(&types);
+		buf_printf(&types, "%.*s ", (int)strcspn(line + 7, " ") + 7,
+			   line);
+		CHECK(strstr(b.data, types.data) == line);
+		CHECK(strstr(next, types.data) == NULL);
+	}
+	CHECK(!buf_failed(&b) && types.len > 0);
+	buf_release(&b);
+	buf_release(&types);
 }
 
 static void
@@ -97,6 +121,7 @@ main(void)
 	test_digests();
 	test_secrets();
 	test_metrics();
+	test_metric_names();
 	test_errors();
 	return unit_end();
 }
