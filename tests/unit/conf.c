@@ -58,6 +58,9 @@ static const struct {
 	{ "cdr_workers", "4x", 0,
 	  "'4x' is no value for 'cdr_workers'\n"
 	  "hint: expected a whole number such as 100" },
+	{ "cdr_workers", "99999999999999999999", 0,
+	  "'99999999999999999999' is no value for 'cdr_workers'\n"
+	  "hint: expected a whole number such as 100" },
 	{ "cdr_workers", " 4", 0,
 	  "' 4' is no value for 'cdr_workers'\n"
 	  "hint: expected a whole number such as 100" },
