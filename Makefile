@@ -104,10 +104,10 @@ $(BUILD)/sql.o: $(BUILD)/sql.c
 check: tests
 	@BUILD='$(abspath $(BUILD))' PG='$(PG)' tests/check/run $(TESTS)
 
-demo: tests
+demo: all $(BUILD)/tool/fsplay
 	@BUILD='$(abspath $(BUILD))' tests/demo/run
 
-bench: tests
+bench: all $(BUILD)/tool/fsplay
 	@BUILD='$(abspath $(BUILD))' tests/bench/run $(BENCH)
 
 fuzz:

@@ -26,7 +26,7 @@ left_over() {
 # What the demo needs of the tree, copied to $1.
 copy_tree() {
 	mkdir -p "$1/tests" "$1/build"
-	cp -R tests/demo tests/servers.bash tests/data "$1/tests/"
+	cp -R tests/demo tests/servers.bash tests/cluster.bash tests/data "$1/tests/"
 	cp -R "$BUILD/bin" "$BUILD/tool" "$1/build/"
 }
 
@@ -49,7 +49,7 @@ assert_demo_output() {
 		assert_demo_output
 	done
 	[ -s "$deep/build/demo/sip_auth.xml" ]
-	[ -s "$deep/build/demo/postgres.log" ]
+	[ -s "$deep/build/demo/postgres-pg.log" ]
 }
 
 @test "the demo runs as an ordinary user" {

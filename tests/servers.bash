@@ -1,4 +1,4 @@
-# servers.bash: a private PostgreSQL and our endpoints behind
+# servers.bash: a private PostgreSQL (cluster.bash) and our endpoints behind
 # systemd-socket-activate, in a new folder below /tmp that is removed at the
 # end, for the demo and the benchmarks.  The one that sources it has set $out,
 # a folder for the logs, and $BUILD, and may define explain_failure.
@@ -6,8 +6,8 @@
 # shellcheck disable=SC2154 # $out
 
 PATH=$BUILD/bin:$BUILD/tool:$PATH
-pg_bin=${PG_BIN:-$(find /usr/lib/postgresql -name initdb -printf '%h\n' |
-	sort -V | tail -n 1)}
+# shellcheck source=tests/cluster.bash
+. tests/cluster.bash
 # The environment of whoever calls must not lead to another database.
 for name in $(compgen -e | grep -E '^(PG|VOIP_)' || :); do
 	[ "$name" = PG_BIN ] || unset "$name"
@@ -42,8 +42,8 @@ explain_failure() {
 private_folder() {
 	tmp=$(mktemp -d "${SERVERS_TMP:-/tmp}/voip.XXXXXX")
 	chmod 711 "$tmp"
-	mkdir -m 700 "$tmp/pg" "$tmp/spool"
-	[ "$(id -u)" -ne 0 ] || chown postgres: "$tmp/pg"
+	[ "$(id -u)" -ne 0 ] || chown postgres "$tmp"
+	mkdir -m 700 "$tmp/spool"
 	(umask 077 && head -c 32 /dev/urandom >"$tmp/secret.key")
 	export PGHOST=$tmp/pg PGUSER=postgres VOIP_CONFIG=$tmp/voip.conf
 	printf '%s\n' "database=host=$tmp/pg dbname=voip_platform" \
@@ -52,29 +52,18 @@ private_folder() {
 		>"$VOIP_CONFIG"
 }
 
-# PostgreSQL refuses to run as root.
-as_postgres() {
-	if [ "$(id -u)" -eq 0 ]; then
-		setpriv --reuid=postgres --regid=postgres --init-groups "$@"
-	else
-		"$@"
-	fi
+# A cluster as an installation has it: what is committed is on the disk.
+start_postgres() {
+	cluster_base=$tmp
+	cluster_init pg
+	cluster_start pg fsync=on shared_buffers=128MB
 }
 
-start_postgres() (
-	cd "$tmp/pg" || exit
-	as_postgres "$pg_bin/initdb" -D "$tmp/pg/data" -U postgres -A trust \
-		-E UTF8 --locale=C.UTF-8
-	as_postgres "$pg_bin/pg_ctl" -D "$tmp/pg/data" -w -l "$tmp/pg/log" \
-		-o "-c listen_addresses='' -c unix_socket_directories='$tmp/pg'" \
-		start
-)
-
 stop_postgres() {
-	[ ! -e "$tmp/pg/data/postmaster.pid" ] || (cd "$tmp/pg" &&
-		as_postgres "$pg_bin/pg_ctl" -D "$tmp/pg/data" -w -m fast \
-			stop >/dev/null 2>&1) || :
-	[ ! -e "$tmp/pg/log" ] || cp "$tmp/pg/log" "$out/postgres.log"
+	[ ! -e "$tmp/pg/postmaster.pid" ] || cluster_stop pg || :
+	for log in "$tmp"/*.log; do
+		[ ! -e "$log" ] || cp "$log" "$out/postgres-${log##*/}"
+	done
 }
 
 free_port() {
@@ -99,6 +88,7 @@ listening() {
 activate() {
 	setsid systemd-socket-activate -l "127.0.0.1:$2" \
 		-E "VOIP_CONFIG=$tmp/voip.conf" -E "PGUSER=$3" \
+		-E "ASAN_OPTIONS=${ASAN_OPTIONS:-}" \
 		"$BUILD/bin/$1" </dev/null >"$out/$1.log" 2>&1 &
 	servers+=($!)
 	for _ in {1..100}; do
