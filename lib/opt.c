@@ -129,8 +129,7 @@ options_init(struct options *o, const struct opt_program *program,
 	for (size_t i = 0; i < o->count; i++) {
 		struct poptOption *x = &o->table[i];
 
-		if ((x->argInfo & POPT_ARG_MASK) == POPT_ARG_STRING && x->arg &&
-		    x->val == 0)
+		if ((x->argInfo & POPT_ARG_MASK) == POPT_ARG_STRING && x->arg)
 			x->val = OPT_STRING + (int)i;
 	}
 	return 0;

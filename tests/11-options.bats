@@ -249,6 +249,10 @@ END
 	done
 	conf-tool --set log_target=journal log e v 2>err
 	[[ "$(cat err)" == "<6>e value=v"* ]]
+	conf-tool --set log_target=journal --set log_format=json log e v 2>err
+	[[ "$(cat err)" == '<6>{"time":"'* ]]
+	conf-tool --set log_target=stderr log e v 2>err
+	[[ "$(log_lines <err)" == "conf-tool[PID]: e value=v"* ]]
 }
 
 @test "each log line is one write" {
