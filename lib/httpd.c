@@ -267,10 +267,10 @@ start_connection(struct httpd *h, void **context)
 }
 
 static void
-tell_drained(struct httpd *h)
+tell_empty(struct httpd *h)
 {
-	if (h->draining && h->count == 0)
-		loop_timer_set(h->loop, &h->drained, 0);
+	if (h->when_empty && h->count == 0)
+		loop_timer_set(h->loop, &h->empty, 0);
 }
 
 static void
@@ -288,7 +288,7 @@ end_connection(struct httpd *h, struct http_connection *c)
 	h->last_active_ms = loop_now_ms();
 	metric_set(METRIC_HTTP_OPEN, (int64_t)h->count);
 	watch_listeners(h);
-	tell_drained(h);
+	tell_empty(h);
 }
 
 static void
@@ -404,12 +404,12 @@ httpd_set_credentials(struct httpd *h, const char *credentials, struct verr *e)
 }
 
 static void
-on_drained(void *arg)
+on_empty(void *arg)
 {
 	struct httpd *h = arg;
 
-	if (h->count == 0 && h->done)
-		h->done(h->done_arg);
+	if (h->count == 0 && h->when_empty)
+		h->when_empty(h->when_empty_arg);
 }
 
 struct httpd *
@@ -428,8 +428,8 @@ httpd_new(struct loop *loop, const struct httpd_options *o, struct verr *e)
 	h->last_active_ms = loop_now_ms();
 	h->retry.fn = on_retry;
 	h->retry.arg = h;
-	h->drained.fn = on_drained;
-	h->drained.arg = h;
+	h->empty.fn = on_empty;
+	h->empty.arg = h;
 	if (httpd_set_credentials(h, o->credentials, e) == -1 ||
 	    start_daemon(h, e) == -1) {
 		httpd_free(h);
@@ -461,7 +461,7 @@ httpd_free(struct httpd *h)
 		MHD_stop_daemon(h->daemon);
 	}
 	loop_timer_clear(h->loop, &h->retry);
-	loop_timer_clear(h->loop, &h->drained);
+	loop_timer_clear(h->loop, &h->empty);
 	httpd_set_credentials(h, NULL, &e);
 	free(h);
 }
@@ -487,13 +487,19 @@ empty_backlogs(struct httpd *h)
 }
 
 void
+httpd_when_empty(struct httpd *h, void (*fn)(void *arg), void *arg)
+{
+	h->when_empty = fn;
+	h->when_empty_arg = arg;
+}
+
+void
 httpd_drain(struct httpd *h, void (*done)(void *arg), void *arg)
 {
 	struct http_connection *c;
 	int waiting;
 
-	h->done = done;
-	h->done_arg = arg;
+	httpd_when_empty(h, done, arg);
 	if (h->draining)
 		return;
 	h->draining = true;
@@ -509,5 +515,5 @@ httpd_drain(struct httpd *h, void (*done)(void *arg), void *arg)
 			httpd_await_head(c);
 	}
 	h->run_now = true;
-	tell_drained(h);
+	tell_empty(h);
 }

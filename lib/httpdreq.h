@@ -34,9 +34,9 @@ struct httpd {
 	int64_t last_active_ms;
 
 	bool draining;
-	struct loop_timer drained; /* tells `done`, outside of callbacks */
-	void (*done)(void *arg);
-	void *done_arg;
+	struct loop_timer empty; /* calls when_empty, outside of callbacks */
+	void (*when_empty)(void *arg);
+	void *when_empty_arg;
 };
 
 struct http_connection {

@@ -2,6 +2,7 @@
  * service: the four faces of an endpoint program.
  *
  * Layer I/O.  service_run() chooses by what it finds, in this order:
+ *   0. arguments that only the filter has (`filter`): the filter;
  *   1. sockets passed by systemd (LISTEN_FDS, LISTEN_PID): serve until idle
  *      for `idle_exit` or SIGTERM;
  *   2. `inetd` option, or standard input is a connected AF_INET/AF_INET6
@@ -10,10 +11,11 @@
  *   3. `listen` option (ADDR:PORT, [ADDR]:PORT or unix:PATH): serve until
  *      SIGTERM;
  *   4. otherwise the filter: `filter` is run with the arguments.
- * In 1 to 3: SIGTERM and SIGINT finish what was accepted and end with 0, SIGHUP
- * reloads the settings, NOTIFY_SOCKET gets READY/RELOADING/STOPPING and
- * WATCHDOG, SIGPIPE is ignored, core dumps hold no secrets (not dumpable).
- * Listening beyond loopback without credentials is refused (VERR_CONFIG).
+ * In 1 to 3: SIGTERM and SIGINT finish what was accepted and end with 0 (a
+ * second one ends at once), SIGHUP reloads the settings, NOTIFY_SOCKET gets
+ * READY/RELOADING/STOPPING and WATCHDOG, SIGPIPE is ignored, core dumps hold no
+ * secrets (not dumpable).  Serving beyond loopback without credentials is
+ * refused (VERR_CONFIG), unless every route is open.
  */
 #ifndef SERVICE_H
 #define SERVICE_H
@@ -31,7 +33,7 @@ struct service {
 	const char *credentials_setting;
 	/* Name of the setting with the default address; may be NULL. */
 	const char *listen_setting;
-	/* Open what the handlers need; `*arg` goes to them. */
+	/* Open what the handlers need; `*arg` goes to them.  May be NULL. */
 	int (*start)(struct loop *loop, void **arg, struct verr *e);
 	/* After the settings were read anew; may be NULL. */
 	void (*reload)(void *arg);
@@ -39,14 +41,17 @@ struct service {
 	bool (*busy)(void *arg);
 	/* Finish: called once when draining starts; may be NULL. */
 	void (*drain)(void *arg);
+	/* Before the server is freed, which releases the requests that are
+	 * still unanswered; may be NULL. */
 	void (*stop)(void *arg);
+	/* May be NULL: then there are only the other faces. */
 	int (*filter)(int argc, const char **argv, struct verr *e);
 };
 
 struct service_face {
 	const char *listen; /* --listen, or NULL; "" means the setting */
-	bool inetd;	    /* --inetd */
-	bool filter;	    /* arguments were given that only a filter has */
+	bool inetd;         /* --inetd */
+	bool filter;        /* arguments were given that only a filter has */
 };
 
 int service_run(const struct service *s, const struct service_face *face,
