@@ -243,8 +243,15 @@ conf_set_read(struct conf_set *set, const char *path, struct verr *e)
 		return 0;
 	if (!path)
 		path = DEFAULT_FILE;
-	if (fd == -1)
-		return verr_sys(e, VERR_CONFIG, "cannot read '%s'", path);
+	if (fd == -1) {
+		bool denied = errno == EACCES;
+
+		verr_sys(e, VERR_CONFIG, "cannot read '%s'", path);
+		if (denied)
+			verr_add(e, "\nhint: only its owner and group may; "
+				    "--config or VOIP_CONFIG names another");
+		return -1;
+	}
 	set->file = strdup(path);
 	if (!set->file) {
 		verr_set(e, VERR_RETRY, "out of memory for settings");

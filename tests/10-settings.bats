@@ -79,6 +79,16 @@ shown() {
 	[ "$output" = "conf-tool: settings file '.': cannot read: Is a directory" ]
 }
 
+@test "a file that one may not read is an error with a hint" {
+	local unprivileged=()
+	chmod 0 voip.conf
+	[ "$(id -u)" -ne 0 ] ||
+		unprivileged=(setpriv --bounding-set=-dac_override,-dac_read_search)
+	run -78 "${unprivileged[@]}" conf-tool get proxy
+	[ "$output" = "conf-tool: cannot read '$PWD/voip.conf': Permission denied
+hint: only its owner and group may; --config or VOIP_CONFIG names another" ]
+}
+
 @test "durations and sizes are read in their base units" {
 	run -0 conf-tool --set cdr_deadline=250ms ms cdr_deadline
 	[ "$output" = 250 ]
