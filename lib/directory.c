@@ -188,7 +188,7 @@ static void
 dial_param(struct fsxml *x, const char *name, const char *value)
 {
 	fsxml_open(x, "param");
-	fsxml_attr(x, "name", name);
+	fsxml_name(x, name);
 	fsxml_expanded(x, "value", value);
 	fsxml_close(x);
 }
@@ -227,7 +227,7 @@ login_params(struct fsxml *x, const struct directory_user *u)
 	if (u->reverse_auth_pass) {
 		/* Never a variable, and must be what the peer expects. */
 		fsxml_open(x, "param");
-		fsxml_attr(x, "name", "reverse-auth-pass");
+		fsxml_name(x, "reverse-auth-pass");
 		fsxml_attr(x, "value", u->reverse_auth_pass);
 		fsxml_close(x);
 	}

@@ -56,6 +56,7 @@ put_dollar(struct buf *b, const char *s, const char *end, enum mode mode)
 		buf_puts(b, "&#36;");
 }
 
+/* Values end with a NUL, so the byte after the last may be looked at. */
 static void
 put_ascii(struct buf *b, const char *s, const char *start)
 {
@@ -82,7 +83,7 @@ put_ascii(struct buf *b, const char *s, const char *start)
 		buf_puts(b, "&#13;");
 		break;
 	case '-':
-		if (s > start && (s[-1] | 0x20) == 'x')
+		if (s > start && (s[-1] | 0x20) == 'x' && (s[1] | 0x20) == 'p')
 			buf_puts(b, "&#45;");
 		else
 			buf_putc(b, '-');
@@ -198,13 +199,22 @@ fsxml_expanded(struct fsxml *x, const char *name, const char *value)
 }
 
 void
+fsxml_name(struct fsxml *x, const char *name)
+{
+	assert(x->in_tag);
+	buf_puts(x->out, " name=\"");
+	buf_puts(x->out, name);
+	buf_putc(x->out, '"');
+}
+
+void
 fsxml_item(struct fsxml *x, const char *element, const char *name,
 	   const char *value)
 {
 	if (!value)
 		return;
 	fsxml_open(x, element);
-	fsxml_attr(x, "name", name);
+	fsxml_name(x, name);
 	fsxml_plain(x, "value", value);
 	fsxml_close(x);
 }

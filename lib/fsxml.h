@@ -6,10 +6,10 @@
  * or `<include>` is dropped, `$${name}` is replaced, and a line with the word
  * X-PRE-PROCESS in any case is dropped, or obeyed (it can run commands).  So
  * beside XML's own rules: each element has a line of its own, the declaration
- * too; in data `$` is written as `&#36;`, and `-` after an x as `&#45;`.
- * FreeSWITCH's parser gives back exactly the bytes that were put in, with two
- * exceptions: bytes that are not UTF-8 are read as Latin-1 (utf8.h), and what
- * XML cannot hold becomes U+FFFD.
+ * too; in data `$` is written as `&#36;`, and the first `-` of that word as
+ * `&#45;`.  FreeSWITCH's parser gives back exactly the bytes that were put in,
+ * with two exceptions: bytes that are not UTF-8 are read as Latin-1 (utf8.h),
+ * and what XML cannot hold becomes U+FFFD.
  *
  * This is a writer of its own because libxml2's leaves `$` and `-` alone, and
  * puts no newlines where they are needed without indentation all over; tests
@@ -64,6 +64,9 @@ void fsxml_plain(struct fsxml *x, const char *name, const char *value);
  * `$${` is kept from the pre-processor.
  */
 void fsxml_expanded(struct fsxml *x, const char *name, const char *value);
+
+/* name="NAME", a constant of ours that needs no escapes. */
+void fsxml_name(struct fsxml *x, const char *name);
 
 /* <ELEMENT name="NAME" value="VALUE"/>; left out when `value` is NULL. */
 void fsxml_item(struct fsxml *x, const char *element, const char *name,
