@@ -83,7 +83,7 @@ shown() {
 	local unprivileged=()
 	chmod 0 voip.conf
 	[ "$(id -u)" -ne 0 ] ||
-		unprivileged=(setpriv --bounding-set=-dac_override,-dac_read_search)
+		unprivileged=(setpriv "--bounding-set=-dac_override,-dac_read_search")
 	run -78 "${unprivileged[@]}" conf-tool get proxy
 	[ "$output" = "conf-tool: cannot read '$PWD/voip.conf': Permission denied
 hint: only its owner and group may; --config or VOIP_CONFIG names another" ]
