@@ -1,0 +1,634 @@
+/*
+ * The face with a loop: pipeline mode, a Sync after each request.
+ *
+ * The list of requests holds the sent ones first, in order; libpq's results
+ * belong to its head.  A request leaves the list before its callback runs, so a
+ * callback may send again.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "conf.h"
+#include "db_private.h"
+#include "log.h"
+#include "metrics.h"
+
+#define BACKOFF_MAX_MS 10000
+
+static void start_connecting(struct db *db);
+static void watch(struct db *db, unsigned events);
+static void on_socket(int fd, unsigned events, void *arg);
+
+/* --- requests --------------------------------------------------------- */
+
+static size_t
+params_size(int n, const struct db_param *params)
+{
+	size_t size = 0;
+
+	for (int i = 0; i < n; i++)
+		if (params[i].value)
+			size += params[i].binary ? params[i].len
+						 : strlen(params[i].value) + 1;
+	return size;
+}
+
+static struct db_request *
+request_new(int n, const struct db_param *params)
+{
+	struct db_request *r;
+	char *to;
+
+	r = calloc(1, sizeof(*r) + (size_t)n * sizeof(*params) +
+			      params_size(n, params));
+	if (!r)
+		return NULL;
+	r->params = (struct db_param *)(r + 1);
+	r->nparams = n;
+	to = (char *)(r->params + n);
+	for (int i = 0; i < n; i++) {
+		size_t len = params_size(1, &params[i]);
+
+		r->params[i] = params[i];
+		if (!params[i].value)
+			continue;
+		r->params[i].value = memcpy(to, params[i].value, len);
+		to += len;
+	}
+	return r;
+}
+
+static void
+append(struct db *db, struct db_request *r)
+{
+	r->next = NULL;
+	*db->last = r;
+	db->last = &r->next;
+	db->pending++;
+}
+
+static void
+take(struct db *db, struct db_request *r)
+{
+	struct db_request **p = &db->first;
+
+	while (*p && *p != r)
+		p = &(*p)->next;
+	if (!*p)
+		return;
+	*p = r->next;
+	if (!*p)
+		db->last = p;
+	db->pending--;
+}
+
+/* The end of a request that is in no list any more. */
+static void
+finish(struct db_request *r)
+{
+	struct db_result result = { .pg = r->result };
+
+	loop_timer_clear(r->db->loop, &r->timer);
+	if (r->fn)
+		r->fn(r->error.kind == VERR_NONE ? &result : NULL, &r->error,
+		      r->arg);
+	else if (r->error.kind != VERR_NONE)
+		log_warning("%s", r->error.msg);
+	PQclear(r->result);
+	free(r);
+}
+
+static void
+fail_later_fn(void *arg)
+{
+	finish(arg);
+}
+
+/* Fails in the next turn: never from within db_send(). */
+static void
+fail_later(struct db_request *r, const struct verr *e)
+{
+	r->error = *e;
+	r->timer.fn = fail_later_fn;
+	loop_timer_set(r->db->loop, &r->timer, 0);
+}
+
+/* Take all requests that are `sent` or not out of the list and end them. */
+static void
+fail_all(struct db *db, bool sent, const struct verr *e)
+{
+	struct db_request *r = db->first, *next, *failed = NULL,
+			  **tail = &failed;
+
+	for (; r; r = next) {
+		next = r->next;
+		if (r->sent != sent)
+			continue;
+		take(db, r);
+		r->error = *e;
+		r->next = NULL;
+		*tail = r;
+		tail = &r->next;
+	}
+	for (r = failed; r; r = next) {
+		next = r->next;
+		finish(r);
+	}
+}
+
+/* --- losing the connection -------------------------------------------- */
+
+static void
+unwatch(struct db *db)
+{
+	if (db->fd != -1)
+		loop_remove_fd(db->loop, db->fd);
+	db->fd = -1;
+}
+
+static void
+drop(struct db *db)
+{
+	bool was_up = db->connected;
+
+	unwatch(db);
+	loop_timer_clear(db->loop, &db->timer);
+	db_disconnect(db);
+	if (was_up && db->state_fn)
+		db->state_fn(false, db->state_arg);
+}
+
+/*
+ * What was sent may have been committed or not; what was not sent waits for the
+ * next connection, which is tried at once.
+ */
+static void
+lose(struct db *db, const struct verr *e)
+{
+	struct verr why = *e;
+
+	drop(db);
+	start_connecting(db);
+	fail_all(db, true, &why);
+}
+
+static void
+lose_broken(struct db *db)
+{
+	struct verr e = VERR_INIT;
+
+	db_error_lost(db, &e);
+	lose(db, &e);
+}
+
+/* --- sending ---------------------------------------------------------- */
+
+static bool
+flush(struct db *db)
+{
+	int rc = PQflush(db->conn);
+	unsigned events = EPOLLIN | (rc ? EPOLLOUT : 0);
+
+	if (rc == -1)
+		return false;
+	if (events != db->events)
+		loop_modify_fd(db->loop, db->fd, events);
+	db->events = events;
+	return true;
+}
+
+static bool
+send_request(struct db *db, struct db_request *r)
+{
+	struct db_pq_params p;
+	char name[16];
+	bool is_new;
+
+	db_pq_params(&p, r->nparams, r->params);
+	r->place = db_statement_place(db, r->sql, &is_new);
+	db_statement_name(name, r->place);
+	r->preparing = is_new;
+	r->sent = true;
+	return (!is_new || PQsendPrepare(db->conn, name, r->sql, 0, NULL)) &&
+	       PQsendQueryPrepared(db->conn, name, r->nparams, p.values,
+				   p.lengths, p.formats, 0) &&
+	       PQpipelineSync(db->conn);
+}
+
+static void
+on_deadline(void *arg)
+{
+	struct db_request *r = arg;
+	struct db *db = r->db;
+	struct verr e = VERR_INIT;
+
+	db->sqlstate[0] = '\0';
+	if (!r->sent) {
+		take(db, r);
+		metric_add(METRIC_DB_FAILURES, 1);
+		verr_set(&r->error, VERR_RETRY,
+			 "the database could not be asked in time%s%s",
+			 db->failures.len ? ": " : "", db->failures.data);
+		finish(r);
+		return;
+	}
+	db_error_deadline(db_timeout_ms(db), &e);
+	lose(db, &e);
+}
+
+static bool
+breaker_is_open(const struct db *db)
+{
+	return !db->conn && loop_now_ms() < db->retry_at_ms;
+}
+
+void
+db_send(struct db *db, const char *sql, int nparams,
+	const struct db_param *params, int64_t timeout_ms, db_done_fn fn,
+	void *arg)
+{
+	struct db_request *r = request_new(nparams, params);
+	struct verr e = VERR_INIT;
+
+	assert(db->loop);
+	if (!r) {
+		/* Not even that: the one case that is told at once. */
+		verr_set(&e, VERR_RETRY, "out of memory");
+		fn(NULL, &e, arg);
+		return;
+	}
+	r->db = db;
+	r->sql = sql;
+	r->fn = fn;
+	r->arg = arg;
+	r->timer.arg = r;
+	if (breaker_is_open(db)) {
+		verr_set(&e, VERR_RETRY, "the database is away: %s",
+			 db->failures.len ? db->failures.data : "no answer");
+		fail_later(r, &e);
+		return;
+	}
+	r->timer.fn = on_deadline;
+	loop_timer_set(db->loop, &r->timer,
+		       timeout_ms ? timeout_ms : db_timeout_ms(db));
+	append(db, r);
+	if (!db->connected) {
+		if (!db->conn)
+			start_connecting(db);
+		return;
+	}
+	if (!send_request(db, r) || !flush(db))
+		/* Noticed by the loop, as when the server had closed it. */
+		watch(db, EPOLLIN | EPOLLOUT);
+}
+
+/* --- answers ---------------------------------------------------------- */
+
+static void
+keep_result(struct db *db, struct db_request *head, PGresult *r)
+{
+	struct verr ignored = VERR_INIT;
+
+	switch (PQresultStatus(r)) {
+	case PGRES_COMMAND_OK:
+	case PGRES_TUPLES_OK:
+	case PGRES_EMPTY_QUERY:
+		if (head->preparing) {
+			head->preparing = false;
+			break;
+		}
+		PQclear(head->result);
+		head->result = r;
+		return;
+	case PGRES_PIPELINE_ABORTED:
+		break;
+	default:
+		db_error_result(db, r,
+				head->error.kind == VERR_NONE ? &head->error
+							      : &ignored);
+		if (head->preparing)
+			db_statement_forget(db, head->place);
+		break;
+	}
+	PQclear(r);
+}
+
+/* False when the connection was given up. */
+static bool
+finish_head(struct db *db)
+{
+	struct db_request *head = db->first;
+	bool fatal = head->error.kind == VERR_RETRY &&
+		     db_error_is_fatal(db->sqlstate);
+	struct verr why = head->error;
+
+	take(db, head);
+	finish(head);
+	if (fatal && db->connected)
+		lose(db, &why);
+	return db->connected;
+}
+
+static bool
+read_results(struct db *db)
+{
+	PGconn *conn = db->conn;
+
+	/* A callback may reload: then this connection is no more. */
+	while (db->conn == conn && db->first && db->first->sent &&
+	       !PQisBusy(conn)) {
+		PGresult *r = PQgetResult(conn);
+
+		if (!r) {
+			/* Between the results of two commands. */
+			if (PQstatus(conn) == CONNECTION_BAD)
+				break;
+			continue;
+		}
+		if (PQresultStatus(r) != PGRES_PIPELINE_SYNC) {
+			keep_result(db, db->first, r);
+			if (PQstatus(conn) == CONNECTION_BAD)
+				break;
+			continue;
+		}
+		PQclear(r);
+		if (!finish_head(db))
+			return false;
+	}
+	return db->conn == conn;
+}
+
+static void
+read_notifications(struct db *db)
+{
+	PGnotify *n;
+
+	while (db->connected && (n = PQnotifies(db->conn))) {
+		if (db->notify_fn)
+			db->notify_fn(n->relname, n->extra, db->notify_arg);
+		PQfreemem(n);
+	}
+}
+
+static void
+on_ready(struct db *db)
+{
+	bool alive = PQconsumeInput(db->conn);
+
+	if (!read_results(db))
+		return;
+	read_notifications(db);
+	if (!db->connected)
+		return;
+	if (!alive || PQstatus(db->conn) == CONNECTION_BAD || !flush(db))
+		lose_broken(db);
+}
+
+/* --- connecting ------------------------------------------------------- */
+
+static void
+send_waiting(struct db *db)
+{
+	for (struct db_request *r = db->first; r; r = r->next)
+		if (!r->sent && !send_request(db, r))
+			break;
+	if (!flush(db))
+		lose_broken(db);
+}
+
+/* Session settings and LISTEN go in front of what waits. */
+static void
+push_internal(struct db *db, const char *sql)
+{
+	struct db_request *r = request_new(0, NULL);
+
+	if (!r)
+		return;
+	r->db = db;
+	r->sql = sql;
+	r->timer.fn = on_deadline;
+	r->timer.arg = r;
+	loop_timer_set(db->loop, &r->timer, db_timeout_ms(db));
+	r->next = db->first;
+	if (!db->first)
+		db->last = &r->next;
+	db->first = r;
+	db->pending++;
+}
+
+static void
+on_connected(struct db *db)
+{
+	size_t n = 0;
+
+	loop_timer_clear(db->loop, &db->timer);
+	db->backoff_ms = 0;
+	db->retry_at_ms = 0;
+	if (!PQenterPipelineMode(db->conn)) {
+		lose_broken(db);
+		return;
+	}
+	if (db->channel)
+		push_internal(db, db->channel);
+	while (db->session_sql[n])
+		n++;
+	while (n)
+		push_internal(db, db->session_sql[--n]);
+	send_waiting(db);
+	if (db->connected && db->state_fn)
+		db->state_fn(true, db->state_arg);
+}
+
+static void
+on_retry(void *arg)
+{
+	start_connecting(arg);
+}
+
+/* Every host was tried: who waits is told, and the next walk comes later. */
+static void
+on_failed(struct db *db, const struct verr *e)
+{
+	int64_t step = conf_ms("database_backoff");
+
+	unwatch(db);
+	db->backoff_ms = db->backoff_ms ? db->backoff_ms * 2 : step;
+	if (db->backoff_ms > BACKOFF_MAX_MS)
+		db->backoff_ms = step > BACKOFF_MAX_MS ? step : BACKOFF_MAX_MS;
+	/* Not all programs of a node in the same moment. */
+	db->retry_at_ms = loop_now_ms() + db->backoff_ms / 2 +
+			  random() % (db->backoff_ms / 2 + 1);
+	db->timer.fn = on_retry;
+	db->timer.arg = db;
+	loop_timer_set(db->loop, &db->timer, db->retry_at_ms - loop_now_ms());
+	fail_all(db, false, e);
+}
+
+static void on_host_deadline(void *arg);
+
+/* The socket changes with the host, and within one (TLS refused). */
+static void
+watch(struct db *db, unsigned events)
+{
+	struct verr e = VERR_INIT;
+	int fd = PQsocket(db->conn);
+
+	unwatch(db);
+	if (fd == -1 ||
+	    loop_add_fd(db->loop, fd, events, on_socket, db, &e) == -1)
+		return; /* the host's deadline goes on to the next */
+	db->fd = fd;
+	db->events = events;
+}
+
+static void
+follow_state(struct db *db, enum db_connect_state state, const struct verr *e)
+{
+	switch (state) {
+	case DB_CONNECT_DONE:
+		watch(db, EPOLLIN);
+		on_connected(db);
+		break;
+	case DB_CONNECT_FAILED:
+		on_failed(db, e);
+		break;
+	default:
+		watch(db, state == DB_CONNECT_READ ? EPOLLIN : EPOLLOUT);
+		db->timer.fn = on_host_deadline;
+		db->timer.arg = db;
+		loop_timer_set(db->loop, &db->timer,
+			       db->host_deadline_ms - loop_now_ms());
+		break;
+	}
+}
+
+static void
+step(struct db *db)
+{
+	struct verr e = VERR_INIT;
+
+	/* The descriptor may be closed within: leave epoll first. */
+	unwatch(db);
+	follow_state(db, db_connect_step(db, &e), &e);
+}
+
+static void
+on_host_deadline(void *arg)
+{
+	struct db *db = arg;
+
+	unwatch(db);
+	db_connect_expired(db);
+	if (db->conn)
+		follow_state(db, DB_CONNECT_WRITE, NULL);
+	else
+		step(db);
+}
+
+static void
+on_no_host(void *arg)
+{
+	step(arg);
+}
+
+static void
+start_connecting(struct db *db)
+{
+	struct verr e = VERR_INIT;
+
+	unwatch(db);
+	loop_timer_clear(db->loop, &db->timer);
+	if (db_connect_begin(db, &e) == -1) {
+		buf_puts(&db->failures, e.msg);
+		on_failed(db, &e);
+	} else if (db->conn) {
+		follow_state(db, DB_CONNECT_WRITE, NULL);
+	} else {
+		/* In the next turn: db_send() may be our caller. */
+		db->timer.fn = on_no_host;
+		db->timer.arg = db;
+		loop_timer_set(db->loop, &db->timer, 0);
+	}
+}
+
+static void
+on_socket(int fd, unsigned events, void *arg)
+{
+	struct db *db = arg;
+
+	(void)fd;
+	(void)events;
+	if (db->connected)
+		on_ready(db);
+	else if (db->conn)
+		step(db);
+}
+
+/* --- for the program -------------------------------------------------- */
+
+void
+db_attach(struct db *db, struct loop *loop)
+{
+	assert(!db->loop);
+	db_disconnect(db);
+	db->loop = loop;
+}
+
+bool
+db_is_up(const struct db *db)
+{
+	return db->connected;
+}
+
+size_t
+db_pending(const struct db *db)
+{
+	return db->pending;
+}
+
+void
+db_on_state(struct db *db, db_state_fn fn, void *arg)
+{
+	db->state_fn = fn;
+	db->state_arg = arg;
+}
+
+void
+db_listen(struct db *db, const char *channel, db_notify_fn fn, void *arg)
+{
+	struct buf b = BUF_INIT;
+
+	buf_printf(&b, "listen %s", channel);
+	free(db->channel);
+	db->channel = buf_detach(&b);
+	db->notify_fn = fn;
+	db->notify_arg = arg;
+	if (!db->conn)
+		start_connecting(db);
+	else if (db->connected)
+		db_reload(db);
+}
+
+void
+db_reload(struct db *db)
+{
+	struct verr e = VERR_INIT;
+
+	verr_set(&e, VERR_RETRY, "the database connection is made anew");
+	lose(db, &e);
+}
+
+void
+db_async_release(struct db *db)
+{
+	struct verr e = VERR_INIT;
+
+	if (!db->loop)
+		return;
+	drop(db);
+	verr_set(&e, VERR_RETRY, "the program ends");
+	fail_all(db, true, &e);
+	fail_all(db, false, &e);
+}

@@ -1,0 +1,144 @@
+/*
+ * db_private: what the files of db share.  Nothing else includes it, and
+ * nothing but it includes libpq.
+ *
+ * Layer I/O.
+ */
+#ifndef DB_PRIVATE_H
+#define DB_PRIVATE_H
+
+#include <libpq-fe.h>
+
+#include "db.h"
+
+/* One server address to try: numeric, or a socket directory. */
+struct db_host {
+	char *host;     /* as written, for messages and certificates */
+	char *hostaddr; /* NULL for a socket directory */
+	char *port;
+};
+
+#define DB_STATEMENTS 64
+
+/* Statements that this connection has prepared; the place is the name. */
+struct db_statement {
+	const char *sql; /* the caller's constant */
+};
+
+enum db_connect_state {
+	DB_CONNECT_READ,  /* wait until the socket can be read */
+	DB_CONNECT_WRITE, /* ... written */
+	DB_CONNECT_DONE,
+	DB_CONNECT_FAILED, /* every host was tried */
+};
+
+struct db_request {
+	struct db_request *next;
+	struct db *db;
+	const char *sql;
+	int nparams;
+	struct db_param *params; /* in the same allocation, values too */
+	struct loop_timer timer; /* deadline; or the end of a failed request */
+	bool sent;
+	bool preparing; /* the answer to its Parse has not come yet */
+	int place;      /* of its statement, -1: not prepared */
+	PGresult *result;
+	struct verr error;
+	db_done_fn fn; /* NULL: internal (session_sql, LISTEN) */
+	void *arg;
+};
+
+struct db {
+	/* what was asked for */
+	char *conninfo;
+	char *dbname;
+	char *session_attrs;
+	enum db_retry retry;
+	int64_t timeout_ms; /* 0: the setting */
+	char **session_sql;
+
+	/* connecting */
+	PQconninfoOption *options;
+	struct db_host *hosts;
+	size_t nhosts;
+	size_t host;      /* the one being tried, or in use */
+	bool second_walk; /* prefer-standby has found none */
+	int64_t host_deadline_ms;
+	struct buf failures; /* what each host said */
+	enum verr_kind failure_kind;
+
+	/* connected */
+	PGconn *conn;
+	bool connected;
+	bool in_transaction;
+	struct db_statement statements[DB_STATEMENTS];
+	size_t nstatements;
+	char sqlstate[6];
+
+	/* with a loop */
+	struct loop *loop;
+	struct db_request *first, **last; /* sent ones are in front */
+	size_t pending;
+	int fd;
+	unsigned events;     /* that the loop watches fd for */
+	int64_t retry_at_ms; /* the breaker is open until then */
+	int64_t backoff_ms;
+	struct loop_timer timer; /* host deadline, or the next attempt */
+	db_state_fn state_fn;
+	void *state_arg;
+	char *channel;
+	db_notify_fn notify_fn;
+	void *notify_arg;
+};
+
+struct db_result {
+	PGresult *pg;
+};
+
+/* --- db_error.c ------------------------------------------------------- */
+
+enum verr_kind db_error_kind(const char *sqlstate);
+/* Is the connection of no more use after it, e.g. read-only after a demotion?
+ */
+bool db_error_is_fatal(const char *sqlstate);
+/* From a failed result; also sets db->sqlstate. */
+int db_error_result(struct db *db, const PGresult *r, struct verr *e);
+/* From a connection that broke. */
+int db_error_lost(struct db *db, struct verr *e);
+int db_error_deadline(int64_t timeout_ms, struct verr *e);
+/* One line of libpq's text, without a trailing newline. */
+void db_error_text(struct buf *out, const char *text);
+
+/* --- db_connect.c ----------------------------------------------------- */
+
+/* Begin a walk over the hosts; -1 when the connection string is no good. */
+int db_connect_begin(struct db *db, struct verr *e);
+/* One step; when it says FAILED `e` names every host and why. */
+enum db_connect_state db_connect_step(struct db *db, struct verr *e);
+/* The host being tried has used up its time. */
+void db_connect_expired(struct db *db);
+void db_connect_release(struct db *db);
+void db_disconnect(struct db *db);
+
+/* --- db_async.c ------------------------------------------------------- */
+
+void db_async_release(struct db *db);
+
+/* --- db.c ------------------------------------------------------------- */
+
+int64_t db_timeout_ms(const struct db *db);
+/* The place of `sql` among the statements, and whether it is new. */
+int db_statement_place(struct db *db, const char *sql, bool *is_new);
+void db_statement_name(char name[16], int place);
+void db_statement_forget(struct db *db, int place);
+
+/* What libpq wants of db_param: arrays of the same order. */
+#define DB_MAX_PARAMS 64
+struct db_pq_params {
+	const char *values[DB_MAX_PARAMS];
+	int lengths[DB_MAX_PARAMS];
+	int formats[DB_MAX_PARAMS];
+};
+void db_pq_params(struct db_pq_params *to, int n, const struct db_param *from);
+
+#endif
