@@ -104,7 +104,7 @@ directory_question(struct directory_question *q, const struct lookup *l)
 
 	q->sql = questions[l->what].sql;
 	q->nparams = questions[l->what].nparams;
-	for (i = 0; l->domain[i] && i < sizeof(q->domain) - 1; i++) {
+	for (i = 0; i < sizeof(q->domain) - 1 && l->domain[i]; i++) {
 		char c = l->domain[i];
 
 		q->domain[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;

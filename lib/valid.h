@@ -11,7 +11,8 @@
 
 #include "verr.h"
 
-/* Returns 0, or -1 with VERR_INPUT: "'%c' is not allowed in domain 'a%b'...". */
+/* Returns 0, or -1 with VERR_INPUT: "'%c' is not allowed in domain 'a%b'...".
+ */
 typedef int (*valid_fn)(const char *value, struct verr *e);
 
 /* RFC 1035 labels, lower case, 253 characters at most; also an IPv4 address. */

@@ -10,7 +10,7 @@
 #
 # NAME's port is its only one, 5432; PGHOST=$cluster_base/NAME reaches it.
 
-cluster_bin=${PG_BIN:-$(ls -d /usr/lib/postgresql/*/bin | sort -V | head -n 1)}
+cluster_bin=${PG_BIN:-$(printf "%s\n" /usr/lib/postgresql/*/bin | sort -V | head -n 1)}
 
 # As root the server's programs run as a user who may.
 cluster_run() {
