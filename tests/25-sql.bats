@@ -401,7 +401,6 @@ route_setup() {
 }
 
 @test "no secret is in the audit, whatever the table" {
-
 	sql "insert into voip.users (domain_id, username, ha1, ha1b, ha1_sha256,
 		reverse_auth_pass) values (1, 's', md5('s1'), md5('s2'),
 		encode(sha256('s3'), 'hex'), 'sealed4');
