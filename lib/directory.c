@@ -145,7 +145,7 @@ directory_settings_set(struct directory_settings *s, bool at_freeswitch,
 		       long cacheable_ms, struct verr *e)
 {
 	/* It stands in a list of legs, in which these mean something. */
-	if (strlen(proxy) >= sizeof(s->proxy) || strpbrk(proxy, "${}[],|\"' "))
+	if (strlen(proxy) >= sizeof(s->proxy) || strpbrk(proxy, "${},|\"' "))
 		return verr_set(e, VERR_CONFIG,
 				"setting 'proxy' is not an address: '%s'",
 				proxy);
@@ -366,7 +366,7 @@ group_answer(struct buf *out, const struct lookup *l, const struct db_result *r,
 	open_domain(&x, l->domain, s, true);
 	fsxml_open(&x, "groups");
 	fsxml_open(&x, "group");
-	fsxml_plain(&x, "name", l->group);
+	fsxml_attr(&x, "name", l->group);
 	fsxml_open(&x, "users");
 	for (int row = 0; row < db_rows(r); row++) {
 		read_user(&u, r, row);

@@ -186,20 +186,9 @@ handle_dialplan(struct http_request *r, void *arg)
 static void
 handle_metrics(struct http_request *r, void *arg)
 {
-	struct buf out = BUF_INIT;
-	struct verr e = VERR_INIT;
-
 	(void)arg;
-	metric_render(&out, METRIC_GROUP_HTTP | METRIC_GROUP_DB |
-				    METRIC_GROUP_DIRXML);
-	if (buf_failed(&out)) {
-		verr_set(&e, VERR_RETRY, "out of memory for the metrics");
-		http_reply_error(r, &e);
-	} else {
-		http_reply(r, 200, "text/plain; version=0.0.4", out.data,
-			   out.len);
-	}
-	buf_release(&out);
+	http_reply_metrics(r, METRIC_GROUP_HTTP | METRIC_GROUP_DB |
+				      METRIC_GROUP_DIRXML);
 }
 
 /* A lookup that asks the database for nothing. */

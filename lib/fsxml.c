@@ -151,6 +151,7 @@ fsxml_begin(struct fsxml *x, struct buf *out, const char *section)
 {
 	memset(x, 0, sizeof(*x));
 	x->out = out;
+	buf_reserve(out, 2047); /* a user's document, in one allocation */
 	buf_puts(out, DECLARATION DOCUMENT);
 	x->open[x->depth++] = "document";
 	fsxml_open(x, "section");
