@@ -28,11 +28,12 @@ struct waiting {
 };
 
 static void
-log_lookup(const struct http_request *r, const struct lookup *l,
+log_lookup(struct http_request *r, const struct lookup *l,
 	   enum lookup_result result)
 {
 	char ms[24];
 
+	r->logged = true;
 	if (!log_wants(LOG_LEVEL_DEBUG))
 		return;
 	snprintf(ms, sizeof(ms), "%lld",

@@ -37,6 +37,7 @@ struct http_request {
 	char peer[64];       /* "192.0.2.1:5060", "[::1]:1", "unix" */
 	int64_t received_ms; /* loop_now_ms() of its head */
 	void *data;          /* the handler's own */
+	bool logged;         /* by the handler: no line from the server */
 	/*
 	 * Called once, when the answer was sent or cannot be, or the server
 	 * ends; frees `data`.  May be NULL.

@@ -168,7 +168,8 @@ refuse_later(struct http_exchange *x, int status, const char *why)
 	}
 }
 
-static void
+/* Returns the status that refuses the request when there is none, or 0. */
+static int
 find_route(struct http_exchange *x)
 {
 	const struct http_route *route;
@@ -181,14 +182,11 @@ find_route(struct http_exchange *x)
 		if (method_matches(route, x->r.method)) {
 			x->route = route;
 			x->limit = route->body_limit;
-			return;
+			return 0;
 		}
 	}
 	x->limit = REQUEST_LINE_MAX;
-	if (path_known)
-		refuse_later(x, 405, "this path does not take the method");
-	else
-		refuse_later(x, 404, "there is nothing at this path");
+	return path_known ? 405 : 404;
 }
 
 static bool
@@ -210,6 +208,8 @@ is_authorized(const struct http_exchange *x, const char *authorization)
 static void
 check_head(struct http_exchange *x, const struct head *h)
 {
+	int no_route = find_route(x);
+
 	if (x->too_long)
 		refuse_later(x, 414, "the request line is too long");
 	if (x->malformed)
@@ -220,7 +220,10 @@ check_head(struct http_exchange *x, const struct head *h)
 		refuse_later(x, 501, "the transfer encoding is unknown");
 	if (!is_authorized(x, h->authorization))
 		refuse_later(x, 401, "credentials are missing or wrong");
-	find_route(x);
+	if (no_route == 405)
+		refuse_later(x, 405, "this path does not take the method");
+	else if (no_route)
+		refuse_later(x, 404, "there is nothing at this path");
 	if (x->route && x->route->body_limit > 0 && !h->lengths &&
 	    !h->encodings && strcmp(x->r.method, "POST") == 0)
 		refuse_later(x, 411, "a body needs a length");
@@ -252,7 +255,7 @@ count(const struct http_exchange *x, int status)
 		metric_add(METRIC_HTTP_UNAVAILABLE, 1);
 	else if (status >= 400 && status < 500)
 		metric_add(METRIC_HTTP_REFUSED, 1);
-	if (!log_wants(LOG_LEVEL_DEBUG))
+	if (x->r.logged || !log_wants(LOG_LEVEL_DEBUG))
 		return;
 	snprintf(number, sizeof(number), "%d", status);
 	snprintf(ms, sizeof(ms), "%" PRId64, loop_now_ms() - x->r.received_ms);

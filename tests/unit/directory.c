@@ -168,7 +168,7 @@ test_rules(void)
 static void
 test_settings(void)
 {
-	static const char *const wrong[] = { "${x}", "a,b", "a b", "a]",
+	static const char *const wrong[] = { "${x}", "a,b", "a b", "a}",
 					     "a|b" };
 	struct directory_settings s;
 	char long_text[400];
