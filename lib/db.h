@@ -41,9 +41,9 @@ struct db_result;
 
 /* How hard to try, by name. */
 enum db_retry {
-	DB_RETRY_NEVER,	      /* one walk over the hosts, then the error */
+	DB_RETRY_NEVER,       /* one walk over the hosts, then the error */
 	DB_RETRY_INTERACTIVE, /* for people: up to 2 s, then say why */
-	DB_RETRY_STARTUP,     /* services: up to `database_wait`, default 30 s */
+	DB_RETRY_STARTUP, /* services: up to `database_wait`, default 30 s */
 };
 
 struct db_options {
@@ -58,7 +58,8 @@ struct db_options {
 	const char *session_attrs;
 	enum db_retry retry;
 	int64_t timeout_ms; /* per request; 0: setting `database_timeout` */
-	/* Statements run after each connect, e.g. "set synchronous_commit ..." */
+	/* Statements run after each connect, e.g. "set synchronous_commit ..."
+	 */
 	const char *const *session_sql; /* NULL-terminated list, may be NULL */
 };
 
@@ -70,12 +71,13 @@ void db_free(struct db *db);
 
 struct db_param {
 	const char *value; /* NULL is null */
-	size_t len;	   /* used when binary */
-	bool binary;	   /* bytea, or the binary form of an array */
+	size_t len;        /* used when binary */
+	bool binary;       /* bytea, or the binary form of an array */
 };
 
-#define DB_TEXT(s)	   ((struct db_param){ .value = (s) })
-#define DB_BYTES(p, n)	   ((struct db_param){ .value = (p), .len = (n), .binary = true })
+#define DB_TEXT(s) ((struct db_param){ .value = (s) })
+#define DB_BYTES(p, n) \
+	((struct db_param){ .value = (p), .len = (n), .binary = true })
 
 /*
  * Binary arrays for unnest($1::bytea[], $2::text[]): begin, one add per
@@ -141,12 +143,18 @@ int db_wait_notify(struct db *db, int64_t timeout_ms, int wake_fd,
 
 /* Connect now and say what is there, e.g. for probes. */
 struct db_server {
-	int version;	   /* 150018 */
+	int version; /* 150018 */
 	bool in_recovery;
-	bool read_only;	   /* default_transaction_read_only or in recovery */
-	char host[256];	   /* which host of the list, and port */
+	bool read_only; /* default_transaction_read_only or in recovery */
+	char host[256]; /* which host of the list, and port */
 };
 int db_connect(struct db *db, struct db_server *server, struct verr *e);
+
+/*
+ * The name of the database that the connection string leads to, without
+ * connecting.  The caller frees it with free(); NULL with `e` set.
+ */
+char *db_name(const struct db *db, struct verr *e);
 
 /* --- with a loop ------------------------------------------------------ */
 

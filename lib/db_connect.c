@@ -16,12 +16,18 @@
 #include "metrics.h"
 
 static const char *
-option(const struct db *db, const char *keyword)
+find_option(const PQconninfoOption *options, const char *keyword)
 {
-	for (PQconninfoOption *o = db->options; o && o->keyword; o++)
+	for (const PQconninfoOption *o = options; o && o->keyword; o++)
 		if (strcmp(o->keyword, keyword) == 0)
 			return o->val && *o->val ? o->val : NULL;
 	return NULL;
+}
+
+static const char *
+option(const struct db *db, const char *keyword)
+{
+	return find_option(db->options, keyword);
 }
 
 void
@@ -52,8 +58,8 @@ db_disconnect(struct db *db)
 }
 
 /* libpq's own merge of string, service file and environment. */
-static int
-read_options(struct db *db, struct verr *e)
+static PQconninfoOption *
+read_options(const struct db *db, struct verr *e)
 {
 	const char *conninfo =
 		db->conninfo ? db->conninfo : conf_str("database");
@@ -69,7 +75,7 @@ read_options(struct db *db, struct verr *e)
 			 b.data);
 		buf_release(&b);
 		PQfreemem(why);
-		return -1;
+		return NULL;
 	}
 	/*
 	 * PQconndefaults() reads the service of PGSERVICE only; one that is
@@ -81,9 +87,10 @@ read_options(struct db *db, struct verr *e)
 	defaults = PQconndefaults();
 	if (!defaults) {
 		PQconninfoFree(given);
-		return verr_set(e, VERR_CONFIG,
-				"cannot read the database service file, or "
-				"out of memory");
+		verr_set(e, VERR_CONFIG,
+			 "cannot read the database service file, or out of "
+			 "memory");
+		return NULL;
 	}
 	for (PQconninfoOption *d = defaults, *g = given; d->keyword; d++, g++) {
 		if (!g->val)
@@ -92,8 +99,29 @@ read_options(struct db *db, struct verr *e)
 		d->val = strdup(g->val);
 	}
 	PQconninfoFree(given);
-	db->options = defaults;
-	return 0;
+	return defaults;
+}
+
+char *
+db_name(const struct db *db, struct verr *e)
+{
+	PQconninfoOption *options = read_options(db, e);
+	const char *name, *user;
+	char *copy = NULL;
+
+	if (!options)
+		return NULL;
+	name = find_option(options, "dbname");
+	user = find_option(options, "user");
+	if (!name)
+		name = user; /* as libpq does it */
+	if (name)
+		copy = strdup(name);
+	if (!copy)
+		verr_set(e, name ? VERR_RETRY : VERR_CONFIG,
+			 name ? "out of memory" : "no database is named");
+	PQconninfoFree(options);
+	return copy;
 }
 
 /* The n-th item of a comma-separated list; the last one stands for the rest. */
@@ -310,7 +338,8 @@ db_connect_begin(struct db *db, struct verr *e)
 	db_connect_release(db);
 	db->second_walk = false;
 	db->failure_kind = VERR_RETRY;
-	if (read_options(db, e) == -1)
+	db->options = read_options(db, e);
+	if (!db->options)
 		return -1;
 	if (read_hosts(db) == -1)
 		return verr_set(e, VERR_RETRY, "out of memory");

@@ -1,0 +1,137 @@
+#!/usr/bin/env bats
+# The database module, through db-tool.
+# shellcheck disable=SC2154
+
+load helper
+load cluster
+
+setup_file() {
+	clone_db
+	cluster_base
+	export cluster_base
+}
+
+teardown_file() {
+	drop_db
+	cluster_remove
+}
+
+# A listener whose backlog is full: connections to it are never answered.
+black_hole() {
+	port=$(free_port)
+	black-hole 127.0.0.1 "$port" &
+	hole=$!
+	wait_for bash -c "grep -q ':$(printf %04X "$port") .* 0A ' /proc/net/tcp"
+}
+
+teardown() {
+	[ -z "${hole:-}" ] || stop_process "$hole"
+}
+
+@test "binary arrays carry NULs, backslashes and nulls" {
+	run -0 db-tool array
+	[ "$output" = "same -1 null 1099511627776" ]
+}
+
+@test "a first host that never answers is walked past, waiting or with a loop" {
+	cluster_init tcp
+	second=$(free_port)
+	cluster_start tcp listen_addresses=127.0.0.1 "port=$second"
+	black_hole
+	export VOIP_DATABASE_CONNECT_TIMEOUT=300ms
+	export VOIP_DATABASE="host=127.0.0.1,127.0.0.1 port=$port,$second dbname=postgres"
+	run -0 db-tool server
+	[[ $output == *" primary read-write 127.0.0.1:$second" ]]
+	run -0 db-tool send 3 'select 1'
+	[[ $output == *"good 3 bad 0"* ]]
+}
+
+@test "when no host will do, the message names each and why" {
+	black_hole
+	export VOIP_DATABASE_CONNECT_TIMEOUT=300ms
+	export VOIP_DATABASE="host=127.0.0.1,127.0.0.1 port=$port,1 dbname=postgres"
+	run -75 db-tool server
+	[[ $output == *"'127.0.0.1' port $port: no answer within database_connect_timeout"* ]]
+	[[ $output == *'"127.0.0.1", port 1 failed: Connection refused'* ]]
+	run -75 db-tool send 1 'select 1'
+	[[ $output == *"good 0 bad 1"* ]]
+}
+
+@test "a read-only server is passed over where a writer is wanted" {
+	sql "alter database $PGDATABASE set default_transaction_read_only = on"
+	run -75 db-tool --attrs=read-write server
+	[[ $output == *"it is read-only"* ]]
+	run -0 db-tool --attrs=read-only server
+	psql -Xq -d postgres -c "alter database $PGDATABASE
+		reset default_transaction_read_only"
+	run -0 db-tool --attrs=read-write server
+	run -0 db-tool --attrs=prefer-standby server
+	run -75 db-tool --attrs=standby server
+}
+
+@test "the SQLSTATE decides the exit status" {
+	run -65 db-tool query 'select 1/0'
+	run -70 db-tool query 'selec'
+	run -78 db-tool query 'select * from voip.nothing'
+	PGUSER=voip_dirxml run -78 db-tool query 'delete from voip.users'
+	run -1 db-tool query "insert into voip.domains (domain)
+		values ('default.local') returning id"
+	[[ $output == *"[23505, domains_domain_key]"* ]]
+}
+
+@test "a role that does not exist is a matter of configuration" {
+	PGUSER=nobody_there run -78 db-tool server
+	[[ $output == *'role "nobody_there" does not exist'* ]]
+}
+
+@test "an answer that does not come in time is a temporary failure" {
+	run -75 db-tool --timeout=200 query 'select pg_sleep(30)'
+	[[ $output == *"the database did not answer within 200 ms"* ]]
+	run -75 db-tool --timeout=200 --window=3 send 3 'select pg_sleep(30)'
+	[[ $output == *"good 0 bad 3"* ]]
+}
+
+@test "one bad request does not touch those beside it in the pipeline" {
+	sql 'create sequence voip.bad_seq'
+	run -65 db-tool --window=10 send 10 \
+		"select 1 / (nextval('voip.bad_seq') % 5)"
+	[[ $output == *"good 8 bad 2"* ]]
+}
+
+@test "the server ends every connection: what was under way fails, the rest goes on" {
+	db-tool --window=4 send 20000 'select 1' >"$BATS_TEST_TMPDIR/out" 2>&1 &
+	pid=$!
+	wait_for sql "select pg_terminate_backend(pid) or true
+		from pg_stat_activity where application_name = 'db-tool'
+		and query = 'select 1' limit 1"
+	[ -n "$(sql "select pg_terminate_backend(pid) from pg_stat_activity
+		where application_name = 'db-tool'")" ] || :
+	wait "$pid" || :
+	[ "$(awk '/^good/ { print $2 + $4 }' "$BATS_TEST_TMPDIR/out")" -eq 20000 ]
+	[ "$(awk '/^good/ { print $2 > 10000 }' "$BATS_TEST_TMPDIR/out")" -eq 1 ]
+}
+
+@test "notifications arrive with channel and payload" {
+	db-tool listen news >"$BATS_TEST_TMPDIR/out" 2>/dev/null &
+	pid=$!
+	wait_for bash -c "[ \"\$(psql -XqAtc \"select count(*) from pg_stat_activity
+		where application_name = 'db-tool' and query = 'listen news'\")\" = 1 ]"
+	sql "notify news, 'first'"
+	sql "notify news, 'end'"
+	wait "$pid"
+	[ "$(cat "$BATS_TEST_TMPDIR/out")" = $'news first\nnews end' ]
+}
+
+@test "a service file and a password file are libpq's own" {
+	printf '[here]\nhost=%s\ndbname=%s\n' "$PGHOST" "$PGDATABASE" \
+		>"$BATS_TEST_TMPDIR/service"
+	env -u PGHOST -u PGDATABASE PGSERVICEFILE="$BATS_TEST_TMPDIR/service" \
+		VOIP_DATABASE=service=here db-tool query 'select current_database()' \
+		>"$BATS_TEST_TMPDIR/out"
+	[ "$(cat "$BATS_TEST_TMPDIR/out")" = "$PGDATABASE" ]
+}
+
+@test "a wrong connection string says so" {
+	VOIP_DATABASE='host=x nonsense=1' run -78 db-tool server
+	[[ $output == *"setting 'database' is wrong: invalid connection option \"nonsense\""* ]]
+}
