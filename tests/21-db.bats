@@ -108,7 +108,7 @@ teardown() {
 		where application_name = 'db-tool'")" ] || :
 	wait "$pid" || :
 	[ "$(awk '/^good/ { print $2 + $4 }' "$BATS_TEST_TMPDIR/out")" -eq 20000 ]
-	[ "$(awk '/^good/ { print $2 > 10000 }' "$BATS_TEST_TMPDIR/out")" -eq 1 ]
+	[ "$(awk '/^good/ { print ($2 > 10000) }' "$BATS_TEST_TMPDIR/out")" -eq 1 ]
 }
 
 @test "notifications arrive with channel and payload" {
