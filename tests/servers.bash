@@ -46,7 +46,7 @@ private_folder() {
 	mkdir -m 700 "$tmp/spool"
 	(umask 077 && head -c 32 /dev/urandom >"$tmp/secret.key")
 	export PGHOST=$tmp/pg PGUSER=postgres VOIP_CONFIG=$tmp/voip.conf
-	printf '%s\n' "database=host=$tmp/pg dbname=voip_platform" \
+	printf '%s\n' "database='host=$tmp/pg dbname=voip_platform'" \
 		"cdr_spool_dir=$tmp/spool" \
 		"secret_key_file=$tmp/secret.key" idle_exit=0 "$@" \
 		>"$VOIP_CONFIG"
