@@ -82,8 +82,8 @@ httpdreq_line(void *arg, const char *uri, struct MHD_Connection *mhd)
 	x->headers = BUF_INIT;
 	if (!uri)
 		uri = "";
-	/* "GET  HTTP/1.1" around it; the method is at most a few bytes more. */
-	x->too_long = strlen(uri) + 14 > REQUEST_LINE_MAX;
+	/* With "GET " and " HTTP/1.1" around it. */
+	x->too_long = strlen(uri) + 13 > REQUEST_LINE_MAX;
 	if (!split_target(x, uri)) {
 		free(x);
 		return NULL;
