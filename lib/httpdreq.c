@@ -214,10 +214,13 @@ check_head(struct http_exchange *x, const struct head *h)
 		refuse_later(x, 414, "the request line is too long");
 	if (x->malformed)
 		refuse_later(x, 400, "the path is malformed");
-	if (h->lengths > 1 || h->encodings > 1 || (h->lengths && h->encodings))
-		refuse_later(x, 400, "the length of the body is ambiguous");
+	x->unframed = h->lengths > 1 || h->encodings > 1 ||
+		      (h->lengths && h->encodings) ||
+		      (h->encodings && !h->chunked);
 	if (h->encodings && !h->chunked)
 		refuse_later(x, 501, "the transfer encoding is unknown");
+	if (x->unframed)
+		refuse_later(x, 400, "the length of the body is ambiguous");
 	if (!is_authorized(x, h->authorization))
 		refuse_later(x, 401, "credentials are missing or wrong");
 	if (no_route == 405)
@@ -454,15 +457,18 @@ begin(struct http_exchange *x, const char *method)
 	MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, take_header, &h);
 	x->r.content_type = h.content_type;
 	check_head(x, &h);
-	if (h.length <= x->limit)
-		return MHD_YES;
-	/* A client that waits for 100 has not sent the body yet. */
-	if (!h.expects) {
+	if (h.length > x->limit && !h.expects && !x->unframed) {
 		cut_body(x);
 		return MHD_YES;
 	}
-	x->refusal = 413;
-	x->why = "the body is too large";
+	if (h.length > x->limit && !x->unframed) {
+		/* A client that waits for 100 has not sent the body yet. */
+		x->refusal = 413;
+		x->why = "the body is too large";
+	} else if (!x->unframed) {
+		return MHD_YES;
+	}
+	/* An answer before the body closes the connection. */
 	refuse(x);
 	return x->unqueued ? MHD_NO : MHD_YES;
 }

@@ -58,6 +58,7 @@ struct http_exchange {
 	const struct http_route *route;
 	char *target;    /* path, NUL, query */
 	bool malformed;  /* the target */
+	bool unframed;   /* where the request ends is not known */
 	bool too_long;   /* the request line */
 	bool begun;      /* the head is complete */
 	int refusal;     /* decided on the head; the body is read and dropped */

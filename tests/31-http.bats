@@ -260,8 +260,8 @@ connect() {
 
 @test "a service without descriptors waits for them and does not spin" {
 	local before after i
-	ulimit -n 24
 	service_start --set http_connections=1000 --set http_head_timeout=60s
+	prlimit --pid "$pid" --nofile=20:20
 	for i in {30..60}; do
 		connect "$i" || break
 	done 2>/dev/null

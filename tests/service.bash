@@ -53,7 +53,7 @@ service_start() {
 		cat "$dir/log"
 		return 1
 	}
-	address=$(sed -n 's/.*listening on //p' "$dir/log" | head -n 1)
+	address=$(sed -n 's/.*listening on \([^" ]*\).*/\1/p' "$dir/log" | head -n 1)
 }
 
 service_stop() {
