@@ -9,14 +9,13 @@ captured=tests/data/freeswitch
 golden=tests/data/dirxml
 
 setup_file() {
-	cd "$BATS_TEST_DIRNAME/.." || return
-	dirxml_database
+	dirxml_setup
 	dirxml_start
 }
 
 teardown_file() {
 	dirxml_stop
-	cluster_remove
+	dirxml_teardown
 }
 
 setup() {
@@ -146,9 +145,10 @@ setup() {
 
 @test "a lookup is a line of the log at debug, without secrets" {
 	post /fs/xml <"$golden/sip_auth.in"
-	until_true grep -q 'lookup section=directory action=sip_auth domain=pbx.example.com user=1001 .*result=found' \
-		"$cluster_base/dirxml.log"
-	run -1 grep 19869633d6d06488237a0b67281c6ce1 "$cluster_base/dirxml.log"
+	wait_for grep -q 'lookup section=directory action=sip_auth domain=pbx.example.com user=1001 .*result=found' \
+		"$dirxml_dir/log"
+	run -1 grep 19869633d6d06488237a0b67281c6ce1 "$dirxml_dir/log"
+	run -1 grep 'request .*path=/fs/xml status=200' "$dirxml_dir/log"
 }
 
 @test "cacheable, registrar, proxy and user_context shape the answer" {
@@ -213,12 +213,12 @@ setup() {
 }
 
 @test "a change in the database is in the next answer" {
-	psql -Xq -d voip_platform -c "insert into voip.users (domain_id, username, full_name)
+	psql -Xq -c "insert into voip.users (domain_id, username, full_name)
 		select id, 'late', 'Before' from voip.domains where domain = 'pbx.example.com'"
 	run -0 voip-dirxml --user late@pbx.example.com
 	[[ $output == *'value="Before"'* ]]
-	psql -Xq -d voip_platform -c "update voip.users set active = false
+	psql -Xq -c "update voip.users set active = false
 		where username = 'late'"
 	run -1 voip-dirxml --user late@pbx.example.com
-	psql -Xq -d voip_platform -c "delete from voip.users where username = 'late'"
+	psql -Xq -c "delete from voip.users where username = 'late'"
 }

@@ -7,9 +7,8 @@ bats_require_minimum_version 1.5.0
 load dirxml
 
 setup_file() {
-	cd "$BATS_TEST_DIRNAME/.." || return
-	dirxml_database
-	psql -Xq -d voip_platform -c "do \$\$
+	dirxml_setup
+	psql -Xq -c "do \$\$
 		declare c record;
 		begin
 			for c in select conname, conrelid::regclass as t
@@ -24,7 +23,7 @@ setup_file() {
 }
 
 teardown_file() {
-	cluster_remove
+	dirxml_teardown
 }
 
 setup() {
@@ -32,7 +31,7 @@ setup() {
 }
 
 set_name() {
-	psql -Xq -d voip_platform -v name="$1" <<<"update voip.users
+	psql -Xq -v name="$1" <<<"update voip.users
 		set full_name = :'name', accountcode = :'name',
 		user_agent_filter = :'name', ha1 = :'name'
 		where username = '1001'"
@@ -103,7 +102,7 @@ name_seen() {
 @test "a name of a hundred thousand characters is one attribute" {
 	local name
 	name=$(head -c 100000 /dev/zero | tr '\0' '<')
-	psql -Xq -d voip_platform -c "update voip.users
+	psql -Xq -c "update voip.users
 		set full_name = repeat('<', 100000) where username = '1001'"
 	voip-dirxml --user 1001@pbx.example.com >"$BATS_TEST_TMPDIR/answer"
 	parsed <"$BATS_TEST_TMPDIR/answer"
@@ -111,7 +110,7 @@ name_seen() {
 }
 
 @test "the spelling of a group and a domain is the one that was asked" {
-	psql -Xq -d voip_platform -c "update voip.groups
+	psql -Xq -c "update voip.groups
 		set name = '<g>\"\${x}' where name = 'sales'"
 	voip-dirxml --group '<g>"${x}@PBX.EXAMPLE.com' >"$BATS_TEST_TMPDIR/answer"
 	parsed <"$BATS_TEST_TMPDIR/answer"

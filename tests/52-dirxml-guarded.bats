@@ -9,12 +9,11 @@ captured=tests/data/freeswitch
 golden=tests/data/dirxml
 
 setup_file() {
-	cd "$BATS_TEST_DIRNAME/.." || return
-	dirxml_database
+	dirxml_setup cluster
 }
 
 teardown_file() {
-	cluster_remove
+	dirxml_teardown
 }
 
 setup() {
@@ -88,7 +87,7 @@ teardown() {
 	run -0 post /fs/xml <"$golden/injection.in"
 	[ "${lines[0]}" = 200 ]
 	cluster_start node
-	until_true answers_200
+	wait_for answers_200
 	cmp "$BATS_TEST_TMPDIR/body" "$golden/sip_auth.out"
 }
 
@@ -102,7 +101,7 @@ answers_200() {
 	run -0 post /fs/xml <"$golden/sip_auth.in"
 	[ "${lines[0]}" = 503 ]
 	cluster_start node
-	until_true answers_200
+	wait_for answers_200
 }
 
 @test "while the database hangs a lookup gets 503 after its deadline" {
@@ -121,7 +120,7 @@ answers_200() {
 	# shellcheck disable=SC2086
 	kill -CONT $frozen
 	frozen=
-	until_true answers_200
+	wait_for answers_200
 }
 
 @test "a client that goes away while the database hangs harms nobody" {
@@ -138,7 +137,7 @@ answers_200() {
 	# shellcheck disable=SC2086
 	kill -CONT $frozen
 	frozen=
-	until_true answers_200
+	wait_for answers_200
 }
 
 @test "the filter says that the database is away and ends with 75" {
@@ -155,11 +154,11 @@ answers_200() {
 	[[ $output == *'fs_path=sip:192.0.2.9"'* ]]
 	echo proxy=192.0.2.10 >"$VOIP_CONFIG"
 	kill -HUP "$dirxml_pid"
-	until_true answers_with 192.0.2.10
+	wait_for answers_with 192.0.2.10
 	echo proxy='a,b' >"$VOIP_CONFIG"
 	kill -HUP "$dirxml_pid"
-	until_true grep -q "setting 'proxy' is not an address" \
-		"$cluster_base/dirxml.log"
+	wait_for grep -q "setting 'proxy' is not an address" \
+		"$dirxml_dir/log"
 	answers_with 192.0.2.10
 	: >"$VOIP_CONFIG"
 }

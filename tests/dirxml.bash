@@ -1,52 +1,58 @@
-# dirxml.bash: voip-dirxml at a unix socket, in front of a PostgreSQL of its
-# own with the tenants of data/dirxml/seed.sql.
+# dirxml.bash: voip-dirxml at a unix socket, in front of the tenants of
+# data/dirxml/seed.sql.
 #
-#   dirxml_database         cluster, schema, tenants; PGHOST and friends
+#   dirxml_setup            a database of the file's own; or, with the argument
+#                           `cluster`, a server of its own, named node
+#   dirxml_teardown
 #   dirxml_start [OPTION...]
 #   dirxml_stop
 #   post PATH / get PATH QUERY [CURL-OPTION...]: prints status, newline, body
 #
 # shellcheck shell=bash
 
+load helper
 load cluster
 
-dirxml_database() {
-	cluster_base
-	export cluster_base
-	cluster_init node
-	cluster_start node
-	export PGHOST=$cluster_base/node PGUSER=postgres
-	cluster_load voip_platform
-	psql -Xq -d voip_platform -v ON_ERROR_STOP=1 \
-		-f tests/data/dirxml/seed.sql
-	export VOIP_DATABASE="host=$PGHOST dbname=voip_platform user=voip_dirxml"
-	export VOIP_CONFIG=$cluster_base/voip.conf VOIP_LOG_LEVEL=debug
+dirxml_setup() {
+	cd "$BATS_TEST_DIRNAME/.." || return
+	dirxml_dir=$(mktemp -d /tmp/voip-dirxml.XXXXXX)
+	if [ "${1:-}" = cluster ]; then
+		cluster_base
+		cluster_init node
+		cluster_start node
+		export cluster_base PGHOST=$cluster_base/node
+		cluster_load voip_dirxml
+		export PGDATABASE=voip_dirxml
+	else
+		clone_db
+	fi
+	psql -Xq -v ON_ERROR_STOP=1 -f tests/data/dirxml/seed.sql
+	export dirxml_dir
+	export VOIP_DATABASE="dbname=$PGDATABASE user=voip_dirxml"
+	export VOIP_CONFIG=$dirxml_dir/voip.conf VOIP_LOG_LEVEL=debug
 	: >"$VOIP_CONFIG"
 }
 
+dirxml_teardown() {
+	if [ -n "${cluster_base:-}" ]; then
+		cluster_remove
+	else
+		drop_db
+	fi
+	rm -rf "${dirxml_dir:?}"
+}
+
 dirxml_start() {
-	export dirxml_socket=$cluster_base/dirxml.sock
+	export dirxml_socket=$dirxml_dir/socket
 	rm -f "$dirxml_socket"
 	voip-dirxml --listen "unix:$dirxml_socket" "$@" </dev/null 3>&- \
-		2>"$cluster_base/dirxml.log" &
+		2>"$dirxml_dir/log" &
 	export dirxml_pid=$!
-	until_true [ -S "$dirxml_socket" ]
+	wait_for [ -S "$dirxml_socket" ]
 }
 
 dirxml_stop() {
-	kill "$dirxml_pid" && { wait "$dirxml_pid" || :; }
-}
-
-# until_true COMMAND...: at most ten seconds.
-until_true() {
-	local _
-
-	for _ in {1..200}; do
-		"$@" && return
-		sleep 0.05
-	done
-	echo "in vain: $*"
-	return 1
+	stop_process "$dirxml_pid"
 }
 
 # The form on standard input.
