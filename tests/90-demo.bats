@@ -77,6 +77,7 @@ assert_demo_output() {
 	exec 7>"$long/keys"
 	for _ in {1..600}; do
 		! grep -qs 'until Ctrl-C' "$long/seen" || break
+		kill -0 $! || break
 		sleep 0.1
 	done
 	grep -q 'until Ctrl-C' "$long/seen"
@@ -84,6 +85,16 @@ assert_demo_output() {
 	printf '\003' >&7
 	exec 7>&-
 	wait $!
+	[ -z "$(left_over)" ]
+	[ -z "$(ls -A "$short")" ]
+}
+
+@test "the demo leaves nothing when its reader goes away" {
+	long=$(mktemp -d)
+	copy_tree "$long/tree"
+	run env BUILD="$long/tree/build" bash -c \
+		"'$long/tree/tests/demo/run' </dev/null 2>&1 | head -n 3"
+	[[ ${lines[2]} == ' 2. voip-schema init'* ]]
 	[ -z "$(left_over)" ]
 	[ -z "$(ls -A "$short")" ]
 }

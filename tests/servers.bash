@@ -17,7 +17,7 @@ servers=()
 tmp=''
 finish() {
 	local status=$? pid
-	trap '' INT TERM HUP
+	trap '' INT TERM HUP PIPE
 	[ "$status" -eq 0 ] || explain_failure
 	for pid in "${servers[@]}"; do
 		kill -TERM -- "-$pid" 2>/dev/null || :
@@ -33,6 +33,7 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 0' INT TERM HUP
+trap 'exit 1' PIPE
 
 explain_failure() {
 	:
