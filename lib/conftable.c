@@ -101,6 +101,8 @@ const struct conf_row conf_rows[] = {
 	       "address of voip-health without socket activation"),
 	STRING("secret_key_file", "/etc/voip/secret.key",
 	       "key for secrets that must be sent to others"),
+	STRING("node_database", "dbname=voip_platform",
+	       "libpq connection string to this node's own PostgreSQL"),
 	STRING("postgresql_data_directory", "",
 	       "data directory of the local PostgreSQL; empty: ask the server"),
 	STRING("service.*.start", "", "command that starts a service"),

@@ -6,11 +6,15 @@
 #   cluster_init NAME       initdb into $cluster_base/NAME
 #   cluster_start NAME [SETTING=VALUE...]
 #   cluster_stop NAME [MODE]
+#   cluster_copy NAME FROM  a standby of FROM, with a slot, not yet started
 #   cluster_remove          stop what runs and remove the folder
 #
 # NAME's port is its only one, 5432; PGHOST=$cluster_base/NAME reaches it.
 
-cluster_bin=${PG_BIN:-$(printf "%s\n" /usr/lib/postgresql/*/bin | sort -V | head -n 1)}
+# shellcheck shell=bash
+
+cluster_bin=${PG_BIN:-$(find /usr/lib/postgresql -name initdb -printf '%h\n' |
+	sort -V | tail -n 1)}
 
 # As root the server's programs run as a user who may.
 cluster_run() {
@@ -56,6 +60,35 @@ cluster_start() {
 cluster_stop() {
 	cluster_run "$cluster_bin/pg_ctl" -D "$cluster_base/$1" -s -w \
 		-m "${2:-fast}" stop
+}
+
+# By the server's own backup functions: not every build has pg_basebackup.
+cluster_copy() {
+	local to=$cluster_base/$1 from=$cluster_base/$2
+
+	psql -XqAt -h "$from" -U postgres -d postgres -v ON_ERROR_STOP=1 \
+		-o "$cluster_base/label" <<-SQL
+	select pg_create_physical_replication_slot('$1') where not exists (
+		select from pg_replication_slots where slot_name = '$1');
+	select pg_backup_start('$1', true);
+	\\! cp -a '$from' '$to'
+	\\o $cluster_base/label
+	select labelfile from pg_backup_stop(false);
+	SQL
+	rm -f "$to/postmaster.pid" "$to"/.s.* "$to/postmaster.opts" \
+		"$to/standby.signal"
+	rm -rf "$to"/pg_replslot/*
+	cat >>"$to/postgresql.auto.conf" <<-CONF
+	cluster_name = '$1'
+	primary_conninfo = 'host=$from user=postgres application_name=$1'
+	primary_slot_name = '$1'
+	wal_retrieve_retry_interval = 100ms
+	CONF
+	cat "$cluster_base/label" >"$to/backup_label"
+	: >"$to/standby.signal"
+	[ "$(id -u)" -ne 0 ] ||
+		chown --reference="$from" "$to/backup_label" \
+			"$to/standby.signal"
 }
 
 cluster_remove() {

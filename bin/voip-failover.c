@@ -1,0 +1,134 @@
+/* voip-failover: show and promote the PostgreSQL of this node. */
+
+#include <popt.h>
+#include <stdio.h>
+
+#include "conf.h"
+#include "db.h"
+#include "log.h"
+#include "loop.h"
+#include "opt.h"
+#include "out.h"
+#include "pgnode.h"
+#include "pgreport.h"
+#include "verr.h"
+
+static int wait_seconds = 60;
+
+/* clang-format off */
+static const struct poptOption options[] = {
+	{ "wait", 'w', POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT,
+	  &wait_seconds, 0,
+	  "promote: wait for the first write at most this long, 0: not at all",
+	  "SECONDS" },
+	POPT_TABLEEND
+};
+/* clang-format on */
+
+/* A connection to this node, whatever its role. */
+static struct db *
+node_connection(struct verr *e)
+{
+	/* A commit here must not wait for a standby that may be gone. */
+	static const char *const session[] = {
+		"set synchronous_commit to local",
+		NULL,
+	};
+	const struct db_options o = {
+		.conninfo = conf_str("node_database"),
+		.session_attrs = "any",
+		.retry = DB_RETRY_NEVER,
+		.session_sql = session,
+	};
+
+	return db_new(&o, e);
+}
+
+static int
+cmd_status(int argc, const char **argv, struct verr *e)
+{
+	enum out_format format;
+	struct db *db;
+	int status;
+
+	(void)argc;
+	(void)argv;
+	if (out_format_from_options(&format, e) == -1)
+		return -1;
+	db = node_connection(e);
+	if (!db)
+		return -1;
+	status = pgreport(db, conf_str("postgresql_data_directory"), stdout,
+			  format, e);
+	db_free(db);
+	return status;
+}
+
+static int
+cmd_promote(int argc, const char **argv, struct verr *e)
+{
+	struct pgnode node;
+	struct db *db;
+	int64_t start_ms = loop_now_ms();
+	bool was_primary;
+	int status = -1;
+
+	(void)argc;
+	(void)argv;
+	if (wait_seconds < 0 || wait_seconds > 86400)
+		return verr_set(e, VERR_USAGE,
+				"--wait takes 0 to 86400 seconds, not %d",
+				wait_seconds);
+	db = node_connection(e);
+	if (!db)
+		return -1;
+	if (pgnode_look(db, &node, e) == -1) {
+		verr_wrap(e, "cannot promote this node");
+		goto out;
+	}
+	if (!node.primary && node.streaming)
+		log_warning("'%s' still receives from %s: stop that primary, "
+			    "or both take writes",
+			    node.name, node.upstream);
+	was_primary = node.primary;
+	if (pgnode_promote(db, &node, wait_seconds * INT64_C(1000), e) == -1)
+		goto out;
+	if (was_primary)
+		printf("%s: primary already, timeline %lld\n", node.name,
+		       (long long)node.timeline);
+	else if (!node.primary)
+		printf("%s: asked to promote\n", node.name);
+	else
+		printf("%s: promoted, timeline %lld, writable after %.3f s\n",
+		       node.name, (long long)node.timeline,
+		       (double)(loop_now_ms() - start_ms) / 1000);
+	if (node.primary && *node.sync_standbys)
+		log_warning("commits wait for synchronous_standby_names '%s'",
+			    node.sync_standbys);
+	status = 0;
+out:
+	db_free(db);
+	return status;
+}
+
+/* clang-format off */
+static const struct opt_command commands[] = {
+	{ "status", "", "role, timeline, lag, standbys and slots", 0, 0,
+	  cmd_status },
+	{ "promote", "", "make this standby the primary", 0, 0, cmd_promote },
+	{ 0 },
+};
+/* clang-format on */
+
+int
+main(int argc, const char **argv)
+{
+	static const struct opt_program program = {
+		.summary = "Show and promote the PostgreSQL of this node.",
+		.options = options,
+		.commands = commands,
+		.formats = true,
+	};
+
+	return opt_main(argc, argv, &program);
+}
