@@ -120,6 +120,14 @@ setup() {
 	[ "${lines[0]}" = 404 ]
 }
 
+@test "a lookup by GET may have a request line of 40 KB" {
+	local filler
+	filler=$(head -c 40000 /dev/zero | tr '\0' x)
+	run -0 get /fs/xml "$(cat "$golden/user_call.in")&variable_x=$filler"
+	[ "${lines[0]}" = 200 ]
+	cmp "$BATS_TEST_TMPDIR/body" "$golden/user_call.out"
+}
+
 @test "a form of more than 256 KiB is refused with 413" {
 	run -0 post /fs/xml < <(printf 'section=directory&x='
 		head -c 300000 /dev/zero | tr '\0' x)

@@ -20,10 +20,24 @@ setup() {
 	cd "$BATS_TEST_DIRNAME/.." || return
 }
 
+frozen=()
+freeze() {
+	local postmaster
+
+	read -r postmaster <"$cluster_base/node/postmaster.pid"
+	mapfile -t frozen < <(pgrep -P "$postmaster")
+	frozen+=("$postmaster")
+	kill -STOP "${frozen[@]}"
+}
+
+thaw() {
+	[ ${#frozen[@]} -eq 0 ] || kill -CONT "${frozen[@]}"
+	frozen=()
+}
+
 # A frozen server cannot be stopped, a stopped one is wanted back.
 teardown() {
-	# shellcheck disable=SC2086 # one word each
-	[ -z "${frozen:-}" ] || kill -CONT $frozen
+	thaw
 	[ -z "${dirxml_pid:-}" ] || dirxml_stop
 	[ -e "$cluster_base/node/postmaster.pid" ] || cluster_start node
 }
@@ -109,17 +123,12 @@ answers_200() {
 		--set database_connect_timeout=300ms
 	run -0 post /fs/xml <"$golden/sip_auth.in"
 	[ "${lines[0]}" = 200 ]
-	frozen=$(pgrep -d ' ' -P "$(head -n 1 "$cluster_base/node/postmaster.pid")")
-	frozen="$(head -n 1 "$cluster_base/node/postmaster.pid") $frozen"
-	# shellcheck disable=SC2086 # one word each
-	kill -STOP $frozen
+	freeze
 	run -0 post /fs/xml -m 20 <"$golden/sip_auth.in"
 	[ "${lines[0]}" = 503 ]
 	run -0 post /fs/xml -m 20 <"$golden/sip_auth.in"
 	[ "${lines[0]}" = 503 ]
-	# shellcheck disable=SC2086
-	kill -CONT $frozen
-	frozen=
+	thaw
 	wait_for answers_200
 }
 
@@ -127,17 +136,39 @@ answers_200() {
 	local _
 	dirxml_start --set database_backoff=50ms --set dirxml_deadline=8s
 	run -0 post /fs/xml <"$golden/sip_auth.in"
-	frozen="$(head -n 1 "$cluster_base/node/postmaster.pid") $(pgrep -d ' ' \
-		-P "$(head -n 1 "$cluster_base/node/postmaster.pid")")"
-	# shellcheck disable=SC2086
-	kill -STOP $frozen
+	freeze
 	for _ in {1..20}; do
 		run -28 post /fs/xml -m 0.05 <"$golden/sip_auth.in"
 	done
-	# shellcheck disable=SC2086
-	kill -CONT $frozen
-	frozen=
+	thaw
 	wait_for answers_200
+}
+
+@test "SIGTERM while the database hangs: the lookup gets its 503, the end is 0" {
+	dirxml_start --set dirxml_deadline=700ms
+	run -0 post /fs/xml <"$golden/sip_auth.in"
+	freeze
+	post /fs/xml -m 20 <"$golden/sip_auth.in" >"$dirxml_dir/last" 3>&- &
+	wait_for busy
+	kill -TERM "$dirxml_pid"
+	wait "$dirxml_pid"
+	wait $!
+	thaw
+	[ "$(head -n 1 "$dirxml_dir/last")" = 503 ]
+	dirxml_pid=
+}
+
+# A client is connected to our socket.
+busy() {
+	[ "$(grep -c "$dirxml_socket" /proc/net/unix)" -gt 1 ]
+}
+
+@test "a database that refuses the question is 503, and says why in the log" {
+	VOIP_DATABASE="dbname=$PGDATABASE user=voip_cdr_ingest" dirxml_start
+	run -0 post /fs/xml <"$golden/sip_auth.in"
+	[ "${lines[0]}" = 503 ]
+	wait_for grep -q 'cannot answer a lookup: .*permission denied' \
+		"$dirxml_dir/log"
 }
 
 @test "the filter says that the database is away and ends with 75" {
