@@ -243,7 +243,7 @@ connect() {
 	service_start
 	urls=$(printf "url = http://$address/later/300\n%.0s" {1..400})
 	run -0 bash -c "curl -s --parallel --parallel-immediate \
-		--parallel-max 300 -K - <<<'$urls' | sort | uniq -c"
+		--parallel-max 300 -K - 2>/dev/null <<<'$urls' | sort | uniq -c"
 	[ "$(tr -d ' ' <<<"$output")" = 400later ]
 }
 

@@ -1,0 +1,77 @@
+#include "httpc.h"
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <string.h>
+
+struct taking {
+	struct buf *body;
+	size_t limit;
+};
+
+static size_t
+take(char *data, size_t size, size_t n, void *arg)
+{
+	struct taking *t = arg;
+	size_t len = size * n;
+
+	if (!t->body)
+		return len;
+	if (t->body->len + len > t->limit)
+		return 0; /* ends the transfer */
+	buf_add(t->body, data, len);
+	return buf_failed(t->body) ? 0 : len;
+}
+
+static bool
+set_options(CURL *curl, const char *url, const char *address,
+	    int64_t timeout_ms, struct taking *t)
+{
+	bool ok = curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK;
+
+	if (strncmp(address, "unix:", 5) == 0)
+		ok = ok && curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH,
+					    address + 5) == CURLE_OK;
+	return ok &&
+	       curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http") ==
+		       CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms) ==
+		       CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take) ==
+		       CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_WRITEDATA, t) == CURLE_OK;
+}
+
+int
+httpc_get(const char *address, const char *path, int64_t timeout_ms,
+	  long *status, struct buf *body, size_t limit, struct verr *e)
+{
+	struct taking t = { body, limit };
+	struct buf url = BUF_INIT;
+	CURL *curl = curl_easy_init();
+	CURLcode code;
+	int rc = 0;
+
+	if (strncmp(address, "unix:", 5) == 0)
+		buf_printf(&url, "http://localhost%s", path);
+	else
+		buf_printf(&url, "http://%s%s%s",
+			   address[0] == ':' ? "127.0.0.1" : "", address, path);
+	if (!curl || buf_failed(&url) ||
+	    !set_options(curl, url.data, address, timeout_ms, &t)) {
+		rc = verr_set(e, VERR_RETRY, "out of memory");
+		goto out;
+	}
+	code = curl_easy_perform(curl);
+	if (code == CURLE_OK)
+		code = curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
+	if (code != CURLE_OK)
+		rc = verr_set(e, VERR_RETRY, "no answer from '%s': %s", address,
+			      curl_easy_strerror(code));
+out:
+	curl_easy_cleanup(curl);
+	buf_release(&url);
+	return rc;
+}
