@@ -109,12 +109,48 @@ grant execute on function voip.route_packed(text, text)
 	to kamailio, voip_ext, voip_api;
 
 -- --- call records ---------------------------------------------------------
--- The flusher copies into a temporary table; so does voip-ext apply.
+-- The intake adds and cannot read what others sent; a conflict names the
+-- column that it is found by.  The flusher copies into a temporary table; so
+-- does voip-ext apply.
 
 do $$
+declare
+	g record;
+	f regprocedure;
 begin
 	execute format('grant temporary on database %I
 		to voip_ext, voip_cdr_flush, voip_cdr', current_database());
+	for g in select * from (values
+		('cdr_queue', 'insert, select (id)',
+			'voip_cdr_ingest, voip_api, voip_cdr'),
+		('cdr_queue', 'select, update, delete',
+			'voip_cdr_flush'),
+		('cdr_queue', 'select (id, received_at, attempts)',
+			'voip_health, voip_cdr'),
+		('cdr', 'select, insert', 'voip_cdr_flush'),
+		('cdr', 'select', 'voip_cdr, voip_rec, voip_prune'),
+		('cdr_dead', 'insert, select (id, body_sha256)',
+			'voip_cdr_ingest'),
+		('cdr_dead', 'select, insert, update', 'voip_cdr_flush'),
+		('cdr_dead', 'select, update, delete',
+			'voip_cdr, voip_prune'),
+		('recordings', 'select, insert, update, delete',
+			'voip_rec, voip_prune'),
+		('recordings', 'select', 'voip_cdr, voip_cdr_flush')
+	) as v(name, privileges, grantees)
+	where to_regclass('voip.' || name) is not null
+	loop
+		execute format('grant %s on voip.%I to %s', g.privileges,
+			g.name, g.grantees);
+	end loop;
+	-- the functions that make, list and drop partitions
+	for f in select p.oid from pg_proc as p
+		where p.pronamespace = 'voip'::regnamespace
+		and p.proname like 'cdr\_%' and p.prosecdef
+	loop
+		execute format('grant execute on function %s
+			to voip_cdr_flush, voip_prune', f);
+	end loop;
 end
 $$;
 
