@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # The four faces of an endpoint, each with the real thing.
-# shellcheck disable=SC2154 # $dir, $address, $pid, $status: service.bash
+# shellcheck disable=SC2030,SC2031,SC2154 # a test is a subshell; service.bash
 
 setup() {
 	load service.bash
@@ -75,7 +75,8 @@ gone() {
 }
 
 @test "a service with several passed sockets serves each of them" {
-	local other=127.0.0.1:$(free_port)
+	local other
+	other=127.0.0.1:$(free_port)
 	address=127.0.0.1:$(free_port)
 	activate -l "$other" -l "$dir/s" echo-service
 	[ "$(ask /echo -d a)" = a ]

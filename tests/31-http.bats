@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # The HTTP server: limits, deadlines, credentials, stopping.
-# shellcheck disable=SC2154 # $dir, $address, $pid, $status: service.bash
+# shellcheck disable=SC2030,SC2031,SC2154 # a test is a subshell; service.bash
 
 setup() {
 	load service.bash

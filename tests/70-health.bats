@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # voip-health: probes, verdict, and what it serves.
-# shellcheck disable=SC2154 # $dir, $address, $pid: service.bash
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154 # a test is a subshell; service.bash
 
 setup_file() {
 	load helper
