@@ -481,6 +481,11 @@ api() {
 		run -0 api '*' "select count(distinct domain_id) > 1 from voip.$table"
 		[ "$output" = t ]
 	done
+	sql "insert into voip.media_nodes (destination) values ('sip:a');
+	insert into voip.emergency_numbers (number) values ('112')"
+	run -0 api a.example.com "select (select count(*) from voip.media_nodes),
+		(select count(*) from voip.emergency_numbers)"
+	[ "$output" = '0|1' ]
 	run -0 api a.example.com "select string_agg(domain, ',') from voip.domains"
 	[ "$output" = a.example.com ]
 	run -0 api a.example.com "select distinct domain from voip.vw_extensions"
