@@ -40,7 +40,7 @@ option_is(int fd, int name, int value)
 enum listen_kind
 listen_kind_of(int fd)
 {
-	union address peer;
+	union address peer = { .any.sa_family = AF_UNSPEC };
 	socklen_t len = sizeof(peer);
 
 	if (!option_is(fd, SO_TYPE, SOCK_STREAM))

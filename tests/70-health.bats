@@ -41,7 +41,7 @@ detail() {
 
 serve() {
 	: >"$dir/log"
-	start_process voip-health --listen 127.0.0.1:0 "$@"
+	start_process voip-health --listen 127.0.0.1:0
 	wait_for grep -q 'listening on' "$dir/log"
 	address=$(sed -n 's/.*listening on //p' "$dir/log")
 }

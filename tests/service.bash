@@ -9,6 +9,7 @@
 #   wait_for COMMAND...      until it succeeds, at most ten seconds
 #   ask PATH [CURL-OPTION...]  curl to the service
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # $status is for the tests
 
 service_setup() {
 	bats_require_minimum_version 1.5.0
@@ -48,6 +49,7 @@ start_process() {
 service_start() {
 	: >"$dir/log"
 	start_process echo-service --listen 127.0.0.1:0 "$@"
+	# shellcheck disable=SC2016 # for eval
 	wait_for eval '! kill -0 "$pid" || grep -q "listening on" "$dir/log"'
 	grep -q "listening on" "$dir/log" || {
 		cat "$dir/log"
