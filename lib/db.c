@@ -93,18 +93,25 @@ db_sqlstate(const struct db *db)
 int
 db_statement_place(struct db *db, const char *sql, bool *is_new)
 {
+	size_t place = DB_STATEMENTS;
+
 	for (size_t i = 0; i < db->nstatements; i++) {
 		const char *known = db->statements[i].sql;
 
 		*is_new = false;
 		if (known && (known == sql || strcmp(known, sql) == 0))
 			return (int)i;
+		if (!known)
+			place = i; /* its Parse failed: the name is free */
 	}
 	*is_new = true;
-	if (db->nstatements == DB_STATEMENTS)
-		return -1;
-	db->statements[db->nstatements].sql = sql;
-	return (int)db->nstatements++;
+	if (place == DB_STATEMENTS) {
+		if (db->nstatements == DB_STATEMENTS)
+			return -1;
+		place = db->nstatements++;
+	}
+	db->statements[place].sql = sql;
+	return (int)place;
 }
 
 void
@@ -165,6 +172,9 @@ wait_socket(struct db *db, short events, int64_t deadline_ms, int wake_fd)
 	}
 }
 
+static int collect(struct db *db, PGresult **keep, struct verr *e);
+static int not_sent(struct db *db, struct verr *e);
+
 static int
 connect_once(struct db *db, struct verr *e)
 {
@@ -188,8 +198,12 @@ connect_once(struct db *db, struct verr *e)
 	if (state == DB_CONNECT_FAILED)
 		return -1;
 	for (char **sql = db->session_sql; *sql; sql++)
-		if (db_script(db, *sql, e) == -1)
+		if (PQsendQuery(db->conn, *sql) ? collect(db, NULL, e)
+						: not_sent(db, e)) {
+			/* Never used without its settings. */
+			db_disconnect(db);
 			return -1;
+		}
 	return 0;
 }
 

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 #include "conf.h"
 #include "db_private.h"
@@ -84,12 +86,17 @@ take(struct db *db, struct db_request *r)
 	db->pending--;
 }
 
-/* The end of a request that is in no list any more. */
+/* The end of a request that does not wait for an answer any more. */
 static void
 finish(struct db_request *r)
 {
 	struct db_result result = { .pg = r->result };
+	struct db_request **p = &r->db->failed;
 
+	while (*p && *p != r)
+		p = &(*p)->next;
+	if (*p)
+		*p = r->next;
 	loop_timer_clear(r->db->loop, &r->timer);
 	if (r->fn)
 		r->fn(r->error.kind == VERR_NONE ? &result : NULL, &r->error,
@@ -111,6 +118,8 @@ static void
 fail_later(struct db_request *r, const struct verr *e)
 {
 	r->error = *e;
+	r->next = r->db->failed;
+	r->db->failed = r;
 	r->timer.fn = fail_later_fn;
 	loop_timer_set(r->db->loop, &r->timer, 0);
 }
@@ -153,9 +162,12 @@ drop(struct db *db)
 {
 	bool was_up = db->connected;
 
+	was_up = was_up && db->settling == 0;
 	unwatch(db);
 	loop_timer_clear(db->loop, &db->timer);
 	db_disconnect(db);
+	db->settling = 0;
+	db->broken = false;
 	if (was_up && db->state_fn)
 		db->state_fn(false, db->state_arg);
 }
@@ -170,7 +182,8 @@ lose(struct db *db, const struct verr *e)
 	struct verr why = *e;
 
 	drop(db);
-	start_connecting(db);
+	if (!db->closing)
+		start_connecting(db);
 	fail_all(db, true, &why);
 }
 
@@ -211,10 +224,12 @@ send_request(struct db *db, struct db_request *r)
 	db_statement_name(name, r->place);
 	r->preparing = is_new;
 	r->sent = true;
-	return (!is_new || PQsendPrepare(db->conn, name, r->sql, 0, NULL)) &&
-	       PQsendQueryPrepared(db->conn, name, r->nparams, p.values,
-				   p.lengths, p.formats, 0) &&
-	       PQpipelineSync(db->conn);
+	db->broken =
+		(is_new && !PQsendPrepare(db->conn, name, r->sql, 0, NULL)) ||
+		!PQsendQueryPrepared(db->conn, name, r->nparams, p.values,
+				     p.lengths, p.formats, 0) ||
+		!PQpipelineSync(db->conn);
+	return !db->broken;
 }
 
 static void
@@ -234,14 +249,18 @@ on_deadline(void *arg)
 		finish(r);
 		return;
 	}
-	db_error_deadline(db_timeout_ms(db), &e);
+	db_error_deadline(r->timeout_ms, &e);
 	lose(db, &e);
 }
 
+/*
+ * From a walk that found no server until one that does: nobody waits for the
+ * attempts in between, which a silent host makes long.
+ */
 static bool
 breaker_is_open(const struct db *db)
 {
-	return !db->conn && loop_now_ms() < db->retry_at_ms;
+	return db->closing || (!db->connected && db->backoff_ms);
 }
 
 void
@@ -271,9 +290,11 @@ db_send(struct db *db, const char *sql, int nparams,
 		return;
 	}
 	r->timer.fn = on_deadline;
-	loop_timer_set(db->loop, &r->timer,
-		       timeout_ms ? timeout_ms : db_timeout_ms(db));
+	r->timeout_ms = timeout_ms ? timeout_ms : db_timeout_ms(db);
+	loop_timer_set(db->loop, &r->timer, r->timeout_ms);
 	append(db, r);
+	if (db->settling)
+		return;
 	if (!db->connected) {
 		if (!db->conn)
 			start_connecting(db);
@@ -315,6 +336,34 @@ keep_result(struct db *db, struct db_request *head, PGresult *r)
 	PQclear(r);
 }
 
+static void on_failed(struct db *db, const struct verr *e);
+static void on_settled(struct db *db);
+
+/*
+ * The answer to a session setting or LISTEN.  Without them the connection is
+ * not what the program asked for, so it is not used.
+ */
+static bool
+finish_internal(struct db *db)
+{
+	struct db_request *head = db->first;
+	struct verr why = head->error;
+
+	take(db, head);
+	finish(head);
+	if (why.kind != VERR_NONE) {
+		drop(db);
+		fail_all(db, true, &why);
+		buf_clear(&db->failures);
+		buf_puts(&db->failures, why.msg);
+		if (!db->conn)
+			on_failed(db, &why);
+	} else if (--db->settling == 0) {
+		on_settled(db);
+	}
+	return db->connected;
+}
+
 /* False when the connection was given up. */
 static bool
 finish_head(struct db *db)
@@ -354,7 +403,7 @@ read_results(struct db *db)
 			continue;
 		}
 		PQclear(r);
-		if (!finish_head(db))
+		if (!(db->settling ? finish_internal(db) : finish_head(db)))
 			return false;
 	}
 	return db->conn == conn;
@@ -375,8 +424,13 @@ read_notifications(struct db *db)
 static void
 on_ready(struct db *db)
 {
-	bool alive = PQconsumeInput(db->conn);
+	bool alive;
 
+	if (db->broken) {
+		lose_broken(db);
+		return;
+	}
+	alive = PQconsumeInput(db->conn);
 	if (!read_results(db))
 		return;
 	read_notifications(db);
@@ -391,54 +445,72 @@ on_ready(struct db *db)
 static void
 send_waiting(struct db *db)
 {
-	for (struct db_request *r = db->first; r; r = r->next)
+	for (struct db_request *r = db->first; r; r = r->next) {
+		if (db->settling && r->fn)
+			break; /* in front are the internal ones */
 		if (!r->sent && !send_request(db, r))
 			break;
-	if (!flush(db))
+	}
+	if (db->broken || !flush(db))
 		lose_broken(db);
 }
 
 /* Session settings and LISTEN go in front of what waits. */
-static void
+static bool
 push_internal(struct db *db, const char *sql)
 {
 	struct db_request *r = request_new(0, NULL);
 
 	if (!r)
-		return;
+		return false;
 	r->db = db;
 	r->sql = sql;
 	r->timer.fn = on_deadline;
 	r->timer.arg = r;
-	loop_timer_set(db->loop, &r->timer, db_timeout_ms(db));
+	r->timeout_ms = db_timeout_ms(db);
+	loop_timer_set(db->loop, &r->timer, r->timeout_ms);
 	r->next = db->first;
 	if (!db->first)
 		db->last = &r->next;
 	db->first = r;
 	db->pending++;
+	db->settling++;
+	return true;
+}
+
+/* From here on the connection serves. */
+static void
+on_settled(struct db *db)
+{
+	db->backoff_ms = 0;
+	send_waiting(db);
+	if (db->connected && db->state_fn)
+		db->state_fn(true, db->state_arg);
 }
 
 static void
 on_connected(struct db *db)
 {
+	bool pushed = true;
 	size_t n = 0;
 
 	loop_timer_clear(db->loop, &db->timer);
-	db->backoff_ms = 0;
-	db->retry_at_ms = 0;
 	if (!PQenterPipelineMode(db->conn)) {
 		lose_broken(db);
 		return;
 	}
 	if (db->channel)
-		push_internal(db, db->channel);
+		pushed = push_internal(db, db->channel);
 	while (db->session_sql[n])
 		n++;
-	while (n)
-		push_internal(db, db->session_sql[--n]);
-	send_waiting(db);
-	if (db->connected && db->state_fn)
-		db->state_fn(true, db->state_arg);
+	while (n && pushed)
+		pushed = push_internal(db, db->session_sql[--n]);
+	if (!pushed)
+		lose_broken(db);
+	else if (db->settling)
+		send_waiting(db);
+	else
+		on_settled(db);
 }
 
 static void
@@ -451,18 +523,22 @@ on_retry(void *arg)
 static void
 on_failed(struct db *db, const struct verr *e)
 {
-	int64_t step = conf_ms("database_backoff");
+	int64_t step = conf_ms("database_backoff"), pause;
+	unsigned chance = 0;
 
 	unwatch(db);
 	db->backoff_ms = db->backoff_ms ? db->backoff_ms * 2 : step;
 	if (db->backoff_ms > BACKOFF_MAX_MS)
 		db->backoff_ms = step > BACKOFF_MAX_MS ? step : BACKOFF_MAX_MS;
+	if (!db->backoff_ms)
+		db->backoff_ms = 1;
 	/* Not all programs of a node in the same moment. */
-	db->retry_at_ms = loop_now_ms() + db->backoff_ms / 2 +
-			  random() % (db->backoff_ms / 2 + 1);
+	if (getrandom(&chance, sizeof(chance), GRND_NONBLOCK) == -1)
+		chance = (unsigned)getpid();
+	pause = db->backoff_ms / 2 + chance % (db->backoff_ms / 2 + 1);
 	db->timer.fn = on_retry;
 	db->timer.arg = db;
-	loop_timer_set(db->loop, &db->timer, db->retry_at_ms - loop_now_ms());
+	loop_timer_set(db->loop, &db->timer, pause);
 	fail_all(db, false, e);
 }
 
@@ -579,7 +655,7 @@ db_attach(struct db *db, struct loop *loop)
 bool
 db_is_up(const struct db *db)
 {
-	return db->connected;
+	return db->connected && !db->settling;
 }
 
 size_t
@@ -617,6 +693,7 @@ db_reload(struct db *db)
 	struct verr e = VERR_INIT;
 
 	verr_set(&e, VERR_RETRY, "the database connection is made anew");
+	db->backoff_ms = 0;
 	lose(db, &e);
 }
 
@@ -627,8 +704,11 @@ db_async_release(struct db *db)
 
 	if (!db->loop)
 		return;
+	db->closing = true;
 	drop(db);
 	verr_set(&e, VERR_RETRY, "the program ends");
 	fail_all(db, true, &e);
 	fail_all(db, false, &e);
+	while (db->failed)
+		finish(db->failed);
 }

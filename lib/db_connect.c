@@ -271,11 +271,19 @@ start_host(struct db *db)
 		{ "dbname", db->dbname },
 		{ "fallback_application_name", program_invocation_short_name },
 	};
-	/* Only for connections that the user has not tuned. */
-	const char *tcp_timeout = option(db, "tcp_user_timeout");
+	/* A dead peer is noticed soon, where the user has set nothing. */
 	char own_timeout[24];
+	const struct {
+		const char *keyword;
+		const char *value;
+	} unless_set[] = {
+		{ "tcp_user_timeout", own_timeout },
+		{ "keepalives_idle", "15" },
+		{ "keepalives_interval", "5" },
+		{ "keepalives_count", "3" },
+	};
 
-	for (PQconninfoOption *o = db->options; o->keyword && n < 56; o++) {
+	for (PQconninfoOption *o = db->options; o->keyword && n < 52; o++) {
 		if (!o->val || !*o->val || strcmp(o->keyword, "service") == 0)
 			continue;
 		keywords[n] = o->keyword;
@@ -287,11 +295,14 @@ start_host(struct db *db)
 		keywords[n] = ours[i].keyword;
 		values[n++] = ours[i].value;
 	}
-	if (!tcp_timeout || strcmp(tcp_timeout, "0") == 0) {
-		snprintf(own_timeout, sizeof(own_timeout), "%lld",
-			 (long long)db_timeout_ms(db));
-		keywords[n] = "tcp_user_timeout";
-		values[n++] = own_timeout;
+	snprintf(own_timeout, sizeof(own_timeout), "%lld",
+		 (long long)db_timeout_ms(db));
+	for (size_t i = 0; i < sizeof(unless_set) / sizeof(unless_set[0]);
+	     i++) {
+		if (option(db, unless_set[i].keyword))
+			continue;
+		keywords[n] = unless_set[i].keyword;
+		values[n++] = unless_set[i].value;
 	}
 	keywords[n] = NULL;
 	values[n] = NULL;

@@ -38,6 +38,7 @@ struct db_request {
 	const char *sql;
 	int nparams;
 	struct db_param *params; /* in the same allocation, values too */
+	int64_t timeout_ms;
 	struct loop_timer timer; /* deadline; or the end of a failed request */
 	bool sent;
 	bool preparing; /* the answer to its Parse has not come yet */
@@ -78,11 +79,14 @@ struct db {
 	/* with a loop */
 	struct loop *loop;
 	struct db_request *first, **last; /* sent ones are in front */
+	struct db_request *failed;        /* to be told in the next turn */
 	size_t pending;
+	size_t settling; /* internal requests without an answer yet */
+	bool broken;     /* libpq took a request in part only */
+	bool closing;    /* db_free() */
 	int fd;
-	unsigned events;     /* that the loop watches fd for */
-	int64_t retry_at_ms; /* the breaker is open until then */
-	int64_t backoff_ms;
+	unsigned events;         /* that the loop watches fd for */
+	int64_t backoff_ms;      /* 0 while no walk has failed */
 	struct loop_timer timer; /* host deadline, or the next attempt */
 	db_state_fn state_fn;
 	void *state_arg;

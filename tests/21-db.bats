@@ -91,6 +91,37 @@ teardown() {
 	[[ $output == *"good 0 bad 3"* ]]
 }
 
+@test "session settings hold from the first request on" {
+	local setting="set application_name = 'settled'"
+	run -0 db-tool --session="$setting" query 'show application_name'
+	[ "$output" = settled ]
+	run -0 db-tool --session="$setting" --window=5 send 5 \
+		"select 1 / (current_setting('application_name') = 'settled')::int"
+	[[ $output == *"good 5 bad 0"* ]]
+}
+
+@test "a connection that refuses its session settings is never used" {
+	run -70 db-tool --session='set nonsense = 1' query 'select 7'
+	[[ $output == *'unrecognized configuration parameter "nonsense"'* ]]
+	run -70 db-tool --session='set nonsense = 1' --window=5 send 5 'select 7'
+	[[ $output == *"good 0 bad 5"* ]]
+	[[ $output != *"database up"* ]]
+}
+
+@test "while no host will do, requests fail at once instead of waiting" {
+	black_hole
+	export VOIP_DATABASE_CONNECT_TIMEOUT=300ms
+	export VOIP_DATABASE="host=127.0.0.1 port=$port dbname=postgres"
+	run -75 db-tool --window=1 send 1000 'select 1'
+	[[ $output == *"good 0 bad 1000"* ]]
+	[[ $output == *"the database is away: '127.0.0.1' port $port: no answer"* ]]
+}
+
+@test "a statement that once failed may be sent again" {
+	run -78 db-tool --window=1 send 100 'select 1 from voip.not_there'
+	[[ $output != *"prepared statement"* ]]
+}
+
 @test "one bad request does not touch those beside it in the pipeline" {
 	sql 'create sequence voip.bad_seq'
 	run -65 db-tool --window=10 send 10 \

@@ -9,12 +9,15 @@
 #include "opt.h"
 
 static char *attrs;
+static char *session;
 static int timeout_ms;
 static int window = 1;
 
 static struct poptOption options[] = {
 	{ "attrs", '\0', POPT_ARG_STRING, &attrs, 0,
 	  "use only a server with these session attributes", "ATTRS" },
+	{ "session", '\0', POPT_ARG_STRING, &session, 0,
+	  "run this after each connect", "SQL" },
 	{ "timeout", '\0', POPT_ARG_INT, &timeout_ms, 0,
 	  "wait at most MS for an answer", "MS" },
 	{ "window", '\0', POPT_ARG_INT, &window, 0, "have N requests under way",
@@ -25,8 +28,10 @@ static struct poptOption options[] = {
 static struct db *
 open_db(struct verr *e)
 {
+	const char *const session_sql[] = { session, NULL };
 	struct db_options o = { .session_attrs = attrs,
-				.timeout_ms = timeout_ms };
+				.timeout_ms = timeout_ms,
+				.session_sql = session_sql };
 
 	return db_new(&o, e);
 }
