@@ -285,7 +285,7 @@ db_send(struct db *db, const char *sql, int nparams,
 	r->timer.arg = r;
 	if (breaker_is_open(db)) {
 		verr_set(&e, VERR_RETRY, "the database is away: %s",
-			 db->failures.len ? db->failures.data : "no answer");
+			 db->closing ? "the program ends" : db->away.msg);
 		fail_later(r, &e);
 		return;
 	}
@@ -354,8 +354,6 @@ finish_internal(struct db *db)
 	if (why.kind != VERR_NONE) {
 		drop(db);
 		fail_all(db, true, &why);
-		buf_clear(&db->failures);
-		buf_puts(&db->failures, why.msg);
 		if (!db->conn)
 			on_failed(db, &why);
 	} else if (--db->settling == 0) {
@@ -527,6 +525,7 @@ on_failed(struct db *db, const struct verr *e)
 	unsigned chance = 0;
 
 	unwatch(db);
+	db->away = *e;
 	db->backoff_ms = db->backoff_ms ? db->backoff_ms * 2 : step;
 	if (db->backoff_ms > BACKOFF_MAX_MS)
 		db->backoff_ms = step > BACKOFF_MAX_MS ? step : BACKOFF_MAX_MS;
@@ -617,7 +616,6 @@ start_connecting(struct db *db)
 	unwatch(db);
 	loop_timer_clear(db->loop, &db->timer);
 	if (db_connect_begin(db, &e) == -1) {
-		buf_puts(&db->failures, e.msg);
 		on_failed(db, &e);
 	} else if (db->conn) {
 		follow_state(db, DB_CONNECT_WRITE, NULL);

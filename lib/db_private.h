@@ -87,6 +87,7 @@ struct db {
 	int fd;
 	unsigned events;         /* that the loop watches fd for */
 	int64_t backoff_ms;      /* 0 while no walk has failed */
+	struct verr away;        /* why the last walk found none */
 	struct loop_timer timer; /* host deadline, or the next attempt */
 	db_state_fn state_fn;
 	void *state_arg;
