@@ -20,13 +20,15 @@
 #include "metrics.h"
 
 /*
- * Of each connection: a request line of 64 KiB, headers, and the head of the
- * answer.  It is mapped, so that only the pages in use cost memory.
+ * Of a connection: the head of the request and that of the answer.  The large
+ * one holds a request line of 64 KiB.
  */
-#define CONNECTION_MEMORY (128 * 1024)
-#define ACCEPT_AT_ONCE    64   /* then others have their turn */
-#define STARVED_PAUSE_MS  100  /* after accept() found no descriptor */
-#define SILENT_GRACE_MS   1000 /* while draining */
+static const size_t connection_memory[HTTPD_SIZES] = { 32 * 1024, 128 * 1024 };
+
+#define PEEK             4096 /* a first line that ends in it is short */
+#define ACCEPT_AT_ONCE   64   /* then others have their turn */
+#define STARVED_PAUSE_MS 100  /* after accept() found no descriptor */
+#define SILENT_GRACE_MS  1000 /* while draining */
 
 struct http_listener {
 	struct httpd *server;
@@ -123,6 +125,17 @@ name_peer(struct http_connection *c, const struct sockaddr *address)
 		snprintf(c->peer, sizeof(c->peer), "unix");
 }
 
+/* By what came already; nothing, or a line without an end, may become long. */
+static enum httpd_size
+size_for(int fd)
+{
+	char start[PEEK];
+	ssize_t n = recv(fd, start, sizeof(start), MSG_PEEK | MSG_DONTWAIT);
+
+	return n > 0 && memchr(start, '\n', (size_t)n) ? HTTPD_SMALL
+						       : HTTPD_LARGE;
+}
+
 /* Hand a connected socket to MHD; closed when that fails. */
 static int
 adopt(struct httpd *h, int fd, const struct sockaddr *address, socklen_t len,
@@ -136,11 +149,14 @@ adopt(struct httpd *h, int fd, const struct sockaddr *address, socklen_t len,
 	}
 	c->server = h;
 	c->fd = fd;
+	c->size = size_for(fd);
 	c->deadline.fn = miss_deadline;
 	c->deadline.arg = c;
 	name_peer(c, address);
 	h->adding = c;
-	if (MHD_add_connection(h->daemon, fd, address, len) == MHD_YES)
+	h->run_now[c->size] = true;
+	if (MHD_add_connection(h->daemons[c->size], fd, address, len) ==
+	    MHD_YES)
 		return 0;
 	/* Unless MHD had started it: then it ended and freed it, too. */
 	free(h->adding);
@@ -202,7 +218,6 @@ on_listener(int fd, unsigned events, void *arg)
 		if (!accept_one(l))
 			break;
 	watch_listeners(l->server);
-	l->server->run_now = true;
 }
 
 int
@@ -242,7 +257,6 @@ httpd_add_connection(struct httpd *h, int fd, struct verr *e)
 		close(fd);
 		return -1;
 	}
-	h->run_now = true;
 	return adopt(h, fd, (struct sockaddr *)&address, len, e);
 }
 
@@ -317,14 +331,29 @@ httpd_last_active_ms(const struct httpd *h)
 /* --- the daemon in the loop ------------------------------------------- */
 
 static void
+run_daemon(struct httpd *h, int size)
+{
+	h->run_now[size] = false;
+	MHD_run(h->daemons[size]);
+}
+
+static void
 on_daemon(int fd, unsigned events, void *arg)
 {
 	struct httpd *h = arg;
 
-	(void)fd;
 	(void)events;
-	h->run_now = false;
-	MHD_run(h->daemon);
+	run_daemon(h,
+		   fd == h->epoll_fds[HTTPD_SMALL] ? HTTPD_SMALL : HTTPD_LARGE);
+}
+
+static bool
+is_due(const struct httpd *h, int size)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	return h->run_now[size] ||
+	       MHD_get_timeout(h->daemons[size], &ms) == MHD_YES;
 }
 
 /* MHD has no timeouts of its own here, but work that no descriptor shows. */
@@ -332,16 +361,11 @@ static int64_t
 prepare(void *arg)
 {
 	struct httpd *h = arg;
-	MHD_UNSIGNED_LONG_LONG ms;
 
-	for (int i = 0; i < 4; i++) {
-		if (!h->run_now && MHD_get_timeout(h->daemon, &ms) != MHD_YES)
-			return -1;
-		h->run_now = false;
-		MHD_run(h->daemon);
-	}
-	return h->run_now || MHD_get_timeout(h->daemon, &ms) == MHD_YES ? 0
-									: -1;
+	for (int size = 0; size < HTTPD_SIZES; size++)
+		for (int i = 0; i < 4 && is_due(h, size); i++)
+			run_daemon(h, size);
+	return is_due(h, HTTPD_SMALL) || is_due(h, HTTPD_LARGE) ? 0 : -1;
 }
 
 /* The raw path is decoded by httpdreq_line(), once. */
@@ -354,16 +378,16 @@ leave_escaped(void *arg, struct MHD_Connection *mhd, char *s)
 }
 
 static int
-start_daemon(struct httpd *h, struct verr *e)
+start_daemon(struct httpd *h, int size, struct verr *e)
 {
 	const union MHD_DaemonInfo *info;
 
 	/* clang-format off */
-	h->daemon = MHD_start_daemon(
+	h->daemons[size] = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
 			MHD_USE_NO_LISTEN_SOCKET,
 		0, NULL, NULL, httpdreq_handle, h,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, connection_memory[size],
 		MHD_OPTION_CONNECTION_LIMIT, 1U << 30,
 		MHD_OPTION_URI_LOG_CALLBACK, httpdreq_line, h,
 		MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
@@ -372,12 +396,13 @@ start_daemon(struct httpd *h, struct verr *e)
 		MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
 		MHD_OPTION_END);
 	/* clang-format on */
-	if (!h->daemon)
+	if (!h->daemons[size])
 		return verr_set(e, VERR_SYSTEM, "cannot start libmicrohttpd");
-	info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	info = MHD_get_daemon_info(h->daemons[size], MHD_DAEMON_INFO_EPOLL_FD);
 	if (!info || info->epoll_fd < 0)
 		return verr_set(e, VERR_SYSTEM,
 				"libmicrohttpd has no epoll descriptor");
+	h->epoll_fds[size] = info->epoll_fd;
 	return loop_add_fd(h->loop, info->epoll_fd, EPOLLIN, on_daemon, h, e);
 }
 
@@ -425,13 +450,15 @@ httpd_new(struct loop *loop, const struct httpd_options *o, struct verr *e)
 	h->routes = o->routes;
 	h->arg = o->arg;
 	h->realm = o->realm;
+	h->epoll_fds[HTTPD_SMALL] = h->epoll_fds[HTTPD_LARGE] = -1;
 	h->last_active_ms = loop_now_ms();
 	h->retry.fn = on_retry;
 	h->retry.arg = h;
 	h->empty.fn = on_empty;
 	h->empty.arg = h;
 	if (httpd_set_credentials(h, o->credentials, e) == -1 ||
-	    start_daemon(h, e) == -1) {
+	    start_daemon(h, HTTPD_SMALL, e) == -1 ||
+	    start_daemon(h, HTTPD_LARGE, e) == -1) {
 		httpd_free(h);
 		return NULL;
 	}
@@ -442,7 +469,6 @@ httpd_new(struct loop *loop, const struct httpd_options *o, struct verr *e)
 void
 httpd_free(struct httpd *h)
 {
-	const union MHD_DaemonInfo *info;
 	struct verr e;
 
 	if (!h)
@@ -451,14 +477,15 @@ httpd_free(struct httpd *h)
 	h->accepting = false;
 	forget_listeners(h);
 	loop_set_prepare(h->loop, NULL, NULL);
-	if (h->daemon) {
-		info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-		if (info)
-			loop_remove_fd(h->loop, info->epoll_fd);
-		for (struct http_connection *c = h->connections; c; c = c->next)
-			if (c->current)
-				httpdreq_abandon(c->current);
-		MHD_stop_daemon(h->daemon);
+	for (struct http_connection *c = h->connections; c; c = c->next)
+		if (c->current)
+			httpdreq_abandon(c->current);
+	for (int size = 0; size < HTTPD_SIZES; size++) {
+		if (!h->daemons[size])
+			continue;
+		if (h->epoll_fds[size] != -1)
+			loop_remove_fd(h->loop, h->epoll_fds[size]);
+		MHD_stop_daemon(h->daemons[size]);
 	}
 	loop_timer_clear(h->loop, &h->retry);
 	loop_timer_clear(h->loop, &h->empty);
@@ -514,6 +541,6 @@ httpd_drain(struct httpd *h, void (*done)(void *arg), void *arg)
 		else
 			httpd_await_head(c);
 	}
-	h->run_now = true;
+	h->run_now[HTTPD_SMALL] = h->run_now[HTTPD_LARGE] = true;
 	tell_empty(h);
 }

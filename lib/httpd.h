@@ -7,7 +7,8 @@
  * handler answers at once with http_reply(), or returns without an answer and
  * gives it later: the connection is suspended meanwhile.
  *
- * Limits, each with its status: request line 64 KiB (414), headers (431), body
+ * Limits, each with its status: request line 64 KiB (414; on a connection whose
+ * first one was short, half of it), headers (431), body
  * by route (413), a POST without a length (411), method (405), unknown path
  * (404), Basic credentials (401; the body is read first so that the
  * connection stays).  Deadlines are totals: http_head_timeout from the accept

@@ -355,7 +355,7 @@ static void
 resume(struct http_exchange *x)
 {
 	MHD_resume_connection(x->mhd);
-	x->connection->server->run_now = true;
+	x->connection->server->run_now[x->connection->size] = true;
 }
 
 void

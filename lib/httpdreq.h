@@ -13,15 +13,22 @@
 
 #include "httpd.h"
 
+/*
+ * MHD clears half of a connection's memory for each request, so the many with
+ * a short first line get little: a daemon for each size.
+ */
+enum httpd_size { HTTPD_SMALL, HTTPD_LARGE, HTTPD_SIZES };
+
 struct httpd {
 	struct loop *loop;
-	struct MHD_Daemon *daemon;
+	struct MHD_Daemon *daemons[HTTPD_SIZES];
+	int epoll_fds[HTTPD_SIZES];
 	const struct http_route *routes;
 	void *arg;
 	const char *realm;
 	char *credentials; /* base64 of user:password, or NULL */
 	/* A turn of the daemon is due that its descriptor does not tell of. */
-	bool run_now;
+	bool run_now[HTTPD_SIZES];
 
 	struct http_listener *listeners;
 	bool accepting;
@@ -41,6 +48,7 @@ struct httpd {
 
 struct http_connection {
 	struct httpd *server;
+	enum httpd_size size;
 	int fd; /* MHD closes it after its last notification */
 	struct loop_timer deadline;
 	bool served; /* at least one request */
