@@ -593,11 +593,12 @@ static void
 on_host_deadline(void *arg)
 {
 	struct db *db = arg;
+	struct verr e = VERR_INIT;
 
 	unwatch(db);
 	db_connect_expired(db);
 	if (db->conn)
-		follow_state(db, DB_CONNECT_WRITE, NULL);
+		follow_state(db, DB_CONNECT_WRITE, &e);
 	else
 		step(db);
 }
@@ -618,7 +619,7 @@ start_connecting(struct db *db)
 	if (db_connect_begin(db, &e) == -1) {
 		on_failed(db, &e);
 	} else if (db->conn) {
-		follow_state(db, DB_CONNECT_WRITE, NULL);
+		follow_state(db, DB_CONNECT_WRITE, &e);
 	} else {
 		/* In the next turn: db_send() may be our caller. */
 		db->timer.fn = on_no_host;

@@ -153,7 +153,26 @@ teardown() {
 	[ "$(cat "$BATS_TEST_TMPDIR/out")" = $'news first\nnews end' ]
 }
 
-@test "a service file and a password file are libpq's own" {
+@test "a password file is read, and no password shows in a message" {
+	cluster_init secret
+	cluster_start secret
+	export PGHOST=$cluster_base/secret PGDATABASE=postgres
+	export VOIP_DATABASE=dbname=postgres
+	sql "create role keeper login password 's3cr3t'"
+	cluster_run sed -i '1i local all keeper scram-sha-256' \
+		"$PGHOST/pg_hba.conf"
+	sql 'select pg_reload_conf()'
+	export PGUSER=keeper PGPASSFILE=$BATS_TEST_TMPDIR/pass
+	wait_for bash -c "! psql -Xwqc 'select 1'"
+	(umask 077 && echo '*:*:*:keeper:s3cr3t' >"$PGPASSFILE")
+	run -0 db-tool query 'select session_user'
+	[ "$output" = keeper ]
+	VOIP_DATABASE='dbname=postgres password=wr0ng' run -78 db-tool server
+	[[ $output == *'password authentication failed for user "keeper"'* ]]
+	[[ $output != *wr0ng* ]]
+}
+
+@test "a service file is libpq's own" {
 	printf '[here]\nhost=%s\ndbname=%s\n' "$PGHOST" "$PGDATABASE" \
 		>"$BATS_TEST_TMPDIR/service"
 	env -u PGHOST -u PGDATABASE PGSERVICEFILE="$BATS_TEST_TMPDIR/service" \
