@@ -151,8 +151,10 @@ start(struct loop *loop, void **arg, struct verr *e)
 static bool
 is_busy(void *arg)
 {
+	const char *file = getenv("ECHO_BUSY");
+
 	(void)arg;
-	return getenv("ECHO_BUSY") && access(getenv("ECHO_BUSY"), F_OK) == 0;
+	return file && access(file, F_OK) == 0;
 }
 
 static int
