@@ -99,7 +99,7 @@ db_statement_place(struct db *db, const char *sql, bool *is_new)
 		const char *known = db->statements[i].sql;
 
 		*is_new = false;
-		if (known && (known == sql || strcmp(known, sql) == 0))
+		if (known && strcmp(known, sql) == 0)
 			return (int)i;
 		if (!known)
 			place = i; /* its Parse failed: the name is free */
@@ -110,8 +110,9 @@ db_statement_place(struct db *db, const char *sql, bool *is_new)
 			return -1;
 		place = db->nstatements++;
 	}
-	db->statements[place].sql = sql;
-	return (int)place;
+	/* A copy: the caller's text may be put together and freed. */
+	db->statements[place].sql = strdup(sql);
+	return db->statements[place].sql ? (int)place : -1;
 }
 
 void
@@ -126,8 +127,10 @@ db_statement_name(char name[16], int place)
 void
 db_statement_forget(struct db *db, int place)
 {
-	if (place >= 0)
-		db->statements[place].sql = NULL;
+	if (place < 0)
+		return;
+	free(db->statements[place].sql);
+	db->statements[place].sql = NULL;
 }
 
 void

@@ -54,7 +54,8 @@ db_disconnect(struct db *db)
 	PQfinish(db->conn);
 	db->conn = NULL;
 	db->connected = false;
-	db->nstatements = 0;
+	while (db->nstatements)
+		db_statement_forget(db, (int)--db->nstatements);
 }
 
 /* libpq's own merge of string, service file and environment. */

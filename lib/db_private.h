@@ -22,7 +22,7 @@ struct db_host {
 
 /* Statements that this connection has prepared; the place is the name. */
 struct db_statement {
-	const char *sql; /* the caller's constant */
+	char *sql;
 };
 
 enum db_connect_state {

@@ -6,11 +6,12 @@
  * (".tmp-..."), fsynced, renamed, and the directory fsynced, before
  * spool_put() returns.  Names sort by age: seconds, microseconds, pid,
  * counter.  A reader takes the oldest first and removes a file only after its
- * contents are safe elsewhere.  Leftover temporary files of a killed writer
- * were never acknowledged and are removed by spool_clean().
+ * contents are safe elsewhere.  A writer holds a lock (flock) on its temporary
+ * files, so spool_clean() can tell the leftovers of a killed one, which were
+ * never acknowledged.
  *
- * File: the line "voip-spool 1", header lines "name: value", an empty line,
- * then the bytes of the record.
+ * File: the line "voip-spool 1 LENGTH", header lines "name: value", an empty
+ * line, then LENGTH bytes, the record.
  */
 #ifndef SPOOL_H
 #define SPOOL_H
@@ -24,7 +25,8 @@
 
 struct spool;
 
-/* Creates the directory (0700) when it is missing.  `limit` in bytes, 0: none. */
+/* Creates the directory (0700) when it is missing.  `limit` in bytes, 0: none.
+ */
 struct spool *spool_open(const char *path, int64_t limit, struct verr *e);
 void spool_close(struct spool *s);
 

@@ -1,0 +1,32 @@
+/*
+ * ext: the verbs of voip-ext over the entity table.
+ *
+ * Layer domain.  Each command is one transaction.  Secrets are read here ("-":
+ * a line of standard input, "random": made and returned once) and wiped.
+ */
+#ifndef EXT_H
+#define EXT_H
+
+#include <stdbool.h>
+
+#include "entity.h"
+#include "out.h"
+#include "verr.h"
+
+struct ext_options {
+	const char *domain; /* of list, or NULL */
+	bool dry_run;       /* do it, show it, and roll back */
+	enum out_format format;
+	/*
+	 * The program's own arguments, which everybody can read: values of
+	 * secret fields are overwritten there as soon as they are copied.
+	 */
+	int argc;
+	char **argv;
+};
+
+/* [ENTITY] VERB [KEY] [field=value...] */
+int ext_run(const struct ext_options *o, int argc, const char **argv,
+	    struct verr *e);
+
+#endif
