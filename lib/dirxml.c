@@ -14,6 +14,7 @@
 struct dirxml {
 	struct db *db;
 	struct directory_settings settings;
+	int64_t deadline_ms;
 };
 
 /*
@@ -156,7 +157,7 @@ serve(struct http_request *r, struct dirxml *d, const char *section)
 		return;
 	}
 	w->asked = true;
-	db_send(d->db, q.sql, q.nparams, q.params, conf_ms("dirxml_deadline"),
+	db_send(d->db, q.sql, q.nparams, q.params, d->deadline_ms,
 		database_answered, w);
 }
 
@@ -226,8 +227,7 @@ handle_health(struct http_request *r, void *arg)
 	w->asked = true;
 	r->data = w;
 	r->release = request_is_over;
-	db_send(d->db, "select 1", 0, NULL, conf_ms("dirxml_deadline"),
-		health_answered, w);
+	db_send(d->db, "select 1", 0, NULL, d->deadline_ms, health_answered, w);
 }
 
 const struct http_route dirxml_routes[] = {
@@ -256,6 +256,7 @@ dirxml_new(struct loop *loop, struct verr *e)
 		free(d);
 		return NULL;
 	}
+	d->deadline_ms = conf_ms("dirxml_deadline");
 	db_attach(d->db, loop);
 	return d;
 }
@@ -279,6 +280,7 @@ dirxml_reload(struct dirxml *d)
 		log_error("%s: the former value stays", e.msg);
 	else
 		d->settings = settings;
+	d->deadline_ms = conf_ms("dirxml_deadline");
 	db_reload(d->db);
 }
 
