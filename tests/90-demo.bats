@@ -72,8 +72,9 @@ assert_demo_output() {
 	long=$(mktemp -d)
 	copy_tree "$long/tree"
 	mkfifo "$long/keys"
-	BUILD=$long/tree/build script -qefc "$long/tree/tests/demo/run" \
-		"$long/seen" <"$long/keys" >/dev/null 2>&1 &
+	# a shell starts its background jobs without Ctrl-C
+	env --default-signal=INT,QUIT BUILD="$long/tree/build" \
+		script -qefc "$long/tree/tests/demo/run" "$long/seen" <"$long/keys" >/dev/null 2>&1 &
 	exec 7>"$long/keys"
 	for _ in {1..600}; do
 		! grep -qs 'until Ctrl-C' "$long/seen" || break
@@ -83,8 +84,8 @@ assert_demo_output() {
 	grep -q 'until Ctrl-C' "$long/seen"
 	[ -n "$(left_over)" ]
 	printf '\003' >&7
-	exec 7>&-
 	wait $!
+	exec 7>&-
 	[ -z "$(left_over)" ]
 	[ -z "$(ls -A "$short")" ]
 }
