@@ -1,0 +1,230 @@
+-- Call detail records: the queue that takes what FreeSWITCH sends, the table of
+-- legs that it becomes, and what can never become a leg.
+--
+-- Names of tenants, queues and agents are kept as they were at the time of
+-- the call, without foreign keys: a record outlives what it names.
+
+set local role voip_owner;
+
+-- The exact bytes received.  A row leaves in the transaction that writes its
+-- leg or its dead letter.
+create table voip.cdr_queue (
+	id bigint generated always as identity primary key,
+	received_at timestamptz not null default clock_timestamp(),
+	node text,         -- who took it in
+	peer text,         -- who sent it
+	query_uuid text,   -- ?uuid= of the request
+	content_type text,
+	body bytea not null,
+	attempts integer not null default 0
+) with (autovacuum_vacuum_scale_factor = 0,
+	autovacuum_vacuum_threshold = 2000,
+	autovacuum_vacuum_cost_delay = 0,
+	toast.autovacuum_vacuum_scale_factor = 0,
+	toast.autovacuum_vacuum_threshold = 10000,
+	toast.autovacuum_vacuum_cost_delay = 0);
+
+-- One row for each leg.  The columns that come from the body are the table
+-- CDR_FIELDS of lib/cdr.h.
+create table voip.cdr (
+	-- FreeSWITCH lets a dialer choose it
+	leg_uuid text collate "C" not null
+		check (length(leg_uuid) between 1 and 256),
+	start_time timestamptz not null, -- the channel's creation
+	-- both ends and what led to this leg
+	bridge_uuid text collate "C",    -- the leg that it talked to
+	call_group text collate "C",     -- moves with transfers: no key
+	originator_uuid text collate "C",
+	member_session_uuid text collate "C", -- of an agent's leg: the caller's
+	domain text collate "C",
+	domain_id bigint,
+	-- as FreeSWITCH sees it: inbound legs came in, outbound legs it made;
+	-- internal only where the dialplan says so
+	direction text not null
+		check (direction in ('inbound', 'outbound', 'internal')),
+	caller_number text,
+	caller_name text,
+	destination text,      -- what was dialled first
+	destination_last text, -- after transfers
+	context text,
+	progress_time timestamptz,
+	answer_time timestamptz,
+	bridge_time timestamptz,
+	end_time timestamptz,
+	duration integer,
+	billsec integer,
+	duration_ms integer,
+	billsec_ms integer,
+	hangup_cause text,
+	hangup_cause_q850 integer,
+	sip_hangup_disposition text,
+	hangup_by text check (hangup_by in ('caller', 'callee', 'system')),
+	sip_term_status text,
+	queue text collate "C",
+	queue_id bigint,
+	cc_side text,
+	cc_cause text,
+	cc_cancel_reason text,
+	queue_joined_at timestamptz,
+	queue_answered_at timestamptz,
+	queue_ended_at timestamptz,
+	agent text collate "C",
+	agent_id bigint,
+	recording text,
+	mos numeric(5,2),
+	read_codec text,
+	write_codec text,
+	gateway text,
+	sip_call_id text collate "C",
+	network_ip text,
+	user_agent text,
+	accountcode text,
+	transfer text,
+	node text, -- the switch
+	-- the text was not what FreeSWITCH meant byte for byte
+	repaired boolean not null default false,
+	received_at timestamptz not null,
+	stored_at timestamptz not null default clock_timestamp(),
+	primary key (start_time, leg_uuid)
+) partition by range (start_time);
+create index cdr_leg_idx on voip.cdr (leg_uuid);
+create index cdr_domain_idx on voip.cdr (domain, start_time, leg_uuid);
+create index cdr_queue_idx on voip.cdr (queue, start_time)
+	where queue is not null;
+create index cdr_agent_idx on voip.cdr (agent, start_time)
+	where agent is not null;
+
+-- A row here is an alarm: its month had no partition.
+create table voip.cdr_default partition of voip.cdr default;
+
+-- What can never be stored, and why.  The same body is kept once, however
+-- often it is sent.
+create table voip.cdr_dead (
+	id bigint generated always as identity primary key,
+	received_at timestamptz not null default clock_timestamp(),
+	dead_at timestamptz not null default clock_timestamp(),
+	node text,
+	peer text,
+	query_uuid text,
+	content_type text,
+	leg_uuid text collate "C",
+	start_time timestamptz,
+	body bytea not null,
+	body_sha256 bytea not null unique check (length(body_sha256) = 32),
+	reason text not null,
+	sqlstate text,
+	attempts integer not null default 0
+);
+create index cdr_dead_at_idx on voip.cdr_dead (dead_at);
+create index cdr_dead_leg_idx on voip.cdr_dead (leg_uuid);
+
+create table voip.recordings (
+	id bigint generated always as identity primary key,
+	leg_uuid text collate "C" not null,
+	-- with leg_uuid the record's key, once it is known
+	cdr_start_time timestamptz,
+	domain_id bigint,
+	recording_policy_id bigint references voip.recording_policies,
+	file_path text not null unique check (voip.is_file(file_path)),
+	file_size bigint check (file_size >= 0),
+	duration integer check (duration >= 0), -- seconds
+	format text not null default 'wav'
+		check (format ~ '^[a-z0-9]{1,8}$'),
+	start_time timestamptz,
+	end_time timestamptz,
+	active boolean not null default true,
+	created_at timestamptz not null default now(),
+	updated_at timestamptz not null default now()
+);
+create index recordings_leg_idx on voip.recordings (leg_uuid);
+create index recordings_start_idx on voip.recordings (start_time);
+create trigger touch before update on voip.recordings
+	for each row execute function voip.touch();
+
+-- lz4 takes a third of pglz's time; not every build has it.
+do $$
+begin
+	if 'lz4' = any (select unnest(enumvals) from pg_settings
+		where name = 'default_toast_compression') then
+		alter table voip.cdr_queue
+			alter column body set compression lz4;
+		alter table voip.cdr_dead
+			alter column body set compression lz4;
+	end if;
+end
+$$;
+
+-- --- partitions ------------------------------------------------------------
+
+-- Make sure that the month (UTC) of `at` has a partition; its name when it was
+-- made, else null.  What is in the default partition moves.  Attaching needs
+-- a weaker lock than creating in place, so readers and writers go on.
+create function voip.cdr_partition(at timestamptz) returns text
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
+declare
+	low constant timestamptz := date_trunc('month', at);
+	high constant timestamptz := date_trunc('month', at)
+		+ interval '1 month';
+	part constant text := to_char(low, '"cdr_"YYYY"_"MM');
+begin
+	if at is null or not isfinite(at) or at < '2000-01-01'
+		or at >= '2200-01-01'
+	then
+		raise exception 'no partition for %', at
+			using errcode = 'datetime_field_overflow';
+	end if;
+	if to_regclass('voip.' || part) is not null then
+		return null;
+	end if;
+	-- one at a time: the second finds the first one's
+	perform pg_advisory_xact_lock(hashtext('voip.cdr_partition'));
+	if to_regclass('voip.' || part) is not null then
+		return null;
+	end if;
+	execute format('create table voip.%I (like voip.cdr including all)',
+		part);
+	lock table voip.cdr_default in access exclusive mode;
+	execute format('with moved as (delete from voip.cdr_default
+		where start_time >= %L and start_time < %L returning *)
+		insert into voip.%I select * from moved', low, high, part);
+	execute format('alter table voip.cdr attach partition voip.%I
+		for values from (%L) to (%L)', part, low, high);
+	return part;
+end
+$$;
+
+-- The partitions of this month and of the next `months`; how many are new.
+create function voip.cdr_partitions_ahead(months integer default 1)
+returns integer
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
+declare
+	made integer := 0;
+begin
+	for i in 0 .. least(greatest(months, 0), 120) loop
+		if voip.cdr_partition(date_trunc('month', now())
+			+ make_interval(months => i)) is not null
+		then
+			made := made + 1;
+		end if;
+	end loop;
+	return made;
+end
+$$;
+
+select voip.cdr_partitions_ahead(3);
+
+-- --- the flusher is told ---------------------------------------------------
+
+create function voip.cdr_notify() returns trigger
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+	perform pg_notify('voip_cdr', '');
+	return null;
+end
+$$;
+create trigger notify after insert on voip.cdr_queue
+	for each statement execute function voip.cdr_notify();
+
+reset role;
