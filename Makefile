@@ -143,6 +143,8 @@ install: all
 	else d='$(SBINDIR)'; fi; install -m 0755 $(BUILD)/bin/$$p "$(DESTDIR)$$d" || exit; done
 	for m in man/*.[1-8]; do install -m 0644 $$m "$(DESTDIR)$(MANDIR)/man$${m##*.}" || exit; done
 	cp -R etc/. "$(DESTDIR)$(DATADIR)/etc"
+	for d in sysusers.d tmpfiles.d; do install -d "$(DESTDIR)$(PREFIX)/lib/$$d" && \
+	install -m 0644 etc/$$d/voip.conf "$(DESTDIR)$(PREFIX)/lib/$$d" || exit; done
 	for u in $(wildcard etc/systemd/*.service etc/systemd/*.socket etc/systemd/*.timer); do \
 	sed 's|/usr/local/sbin/|$(SBINDIR)/|; s|/usr/local/bin/|$(BINDIR)/|' $$u \
 	    >"$(DESTDIR)$(UNITDIR)/$${u##*/}" || exit; done
