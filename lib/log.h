@@ -2,8 +2,8 @@
  * log: one line an event, on standard error, as text or as JSON.
  *
  * Layer base.  When standard error is the journal (JOURNAL_STREAM names it)
- * each line starts with the `<N>` priority of sd-daemon(3), and text has no time
- * of its own.  Control bytes and invalid UTF-8 are escaped and long values
+ * each line starts with the `<N>` priority of sd-daemon(3), and text has no
+ * time of its own.  Control bytes and invalid UTF-8 are escaped and long values
  * are cut, so no caller can forge a line or flood the log.  Each line is one
  * write(2).  Secrets are never passed here: mask them first.
  *

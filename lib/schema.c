@@ -331,11 +331,12 @@ create_database(struct db *db, const char *name, struct verr *e)
 	struct db_result *r = NULL;
 	int rc;
 
-	if (db_query(db, &r,
-		     "select format('create database %I owner voip_owner', $1::text)"
-		     " where not exists (select from pg_database"
-		     " where datname = $1::text)",
-		     1, (struct db_param[]){ DB_TEXT(name) }, e) == -1)
+	if (db_query(
+		    db, &r,
+		    "select format('create database %I owner voip_owner', $1::text)"
+		    " where not exists (select from pg_database"
+		    " where datname = $1::text)",
+		    1, (struct db_param[]){ DB_TEXT(name) }, e) == -1)
 		return -1;
 	rc = db_rows(r) ? db_script(db, db_value(r, 0, 0), e) : 0;
 	db_result_free(r);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # The database module, through db-tool.
-# shellcheck disable=SC2154
+# shellcheck disable=SC2154,SC2030,SC2031 # each test is a subshell
 
 load helper
 load cluster
