@@ -7,6 +7,9 @@
 
 #include "conf.h"
 #include "fsxml.h"
+#include "hash.h"
+#include "log.h"
+#include "secret.h"
 
 /* --- questions -------------------------------------------------------- */
 
@@ -327,15 +330,46 @@ read_user(struct directory_user *u, const struct db_result *r, int row)
 	u->reverse_auth_user = db_value(r, row, column);
 }
 
+/*
+ * The password that answers a phone's challenge, sealed for its account.  One
+ * that cannot be opened is left out: registering and calls must go on.
+ */
+static void
+open_reverse_auth(struct buf *pass, const struct lookup *l,
+		  const struct directory_user *u, const struct db_result *r)
+{
+	struct buf name = BUF_INIT, sealed = BUF_INIT;
+	int column = db_columns(r) - 1;
+	struct verr e = VERR_INIT;
+
+	if (!u->reverse_auth_user || !db_value(r, 0, column))
+		return;
+	buf_printf(&name, "users.reverse_auth_pass:%s@", u->username);
+	for (const char *p = l->domain; *p; p++)
+		buf_putc(&name, *p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
+	if (db_bytea(r, 0, column, &sealed, &e) == -1 || buf_failed(&name) ||
+	    secret_open(pass, name.data, sealed.data, sealed.len, &e) == -1)
+		log_error("the answer has no reverse-auth-pass: %s", e.msg);
+	buf_release(&name);
+	buf_release(&sealed);
+}
+
 static int
 user_answer(struct buf *out, const struct lookup *l, const struct db_result *r,
 	    const struct directory_settings *s, struct verr *e)
 {
 	struct directory_user u;
+	struct buf pass = BUF_INIT;
 
 	(void)e;
 	read_user(&u, r, 0);
+	open_reverse_auth(&pass, l, &u, r);
+	if (pass.len)
+		u.reverse_auth_pass = pass.data;
 	directory_user_document(out, l->domain, l->user, &u, s);
+	if (pass.len)
+		hash_wipe(pass.data, pass.len);
+	buf_release(&pass);
 	return 0;
 }
 
