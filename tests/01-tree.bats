@@ -2,8 +2,9 @@
 # The tree's own rules: layers, who may include what, manuals, top level.
 # shellcheck disable=SC2030,SC2031 # each test is a subshell
 
+load helper
+
 setup() {
-	bats_require_minimum_version 1.5.0
 	cd "$BATS_TEST_DIRNAME/.." || return
 }
 
@@ -184,33 +185,47 @@ manual_options() {
 	done < <(grep -hE '^\.Xr ' man/*.[1-8])
 }
 
-# An example that is marked with a line `.\" runnable` before its literal
-# display is run: each line after "$ " is a command and must succeed, the
-# lines after it are what it prints ("..." stands for any lines).
+# An example is run when the line before it is `.\" runnable`: either one
+# `.Dl $ COMMAND`, which must succeed, or a literal display, in which each line
+# after "$ " is a command and the lines after it are what it prints ("..." for
+# anything).  All run against one database with the schema and no tenant.
 @test "the examples marked as runnable in the manuals print what they show" {
-	local page command expected
+	local page line state command='' expected='' count=0
 	check_example() {
 		[ -n "$command" ] || return 0
 		echo "$page: $command"
+		count=$((count + 1))
 		run -0 bash -c "cd '$BATS_TEST_TMPDIR' && $command"
-		case $expected in
-		*...*) ;;
-		*) diff <(printf '%s' "$expected") <([ -z "$output" ] ||
-			printf '%s\n' "$output") ;;
-		esac
+		if [ -n "$expected" ] && [[ $expected != *...* ]]; then
+			diff <(printf '%s' "$expected") <(echo "$output")
+		fi
+		command='' expected=''
 	}
+	clone_db
 	for page in man/*.[1-8]; do
-		command=
+		state=''
 		while IFS= read -r line; do
-			case $line in
-			'$ '*)
+			case $state$line in
+			'.\" runnable') state=armed: ;;
+			'armed:.Dl $ '*)
+				command=${line#'.Dl $ '}
 				check_example
-				command=${line#??} expected=
+				state=''
 				;;
-			.Ed) check_example; command= ;;
-			*) expected+=$line$'\n' ;;
+			armed:.Bd*) state=block: ;;
+			armed:*) state='' ;;
+			block:.Ed)
+				check_example
+				state=''
+				;;
+			'block:$ '*)
+				check_example
+				command=${line#'$ '}
+				;;
+			block:*) expected+=$line$'\n' ;;
 			esac
-		done < <(sed -n '/^\.\\" runnable$/,/^\.Ed$/p' "$page" |
-			sed 's/\\e/\\/g; s/\\&//g' | grep -v '^\.[\\B]')
+		done < <(sed 's/\\e/\\/g; s/\\&//g' "$page")
 	done
+	drop_db
+	[ "$count" -gt 3 ]
 }
