@@ -11,6 +11,14 @@ setup() {
 }
 
 teardown() {
+	if [ -n "${terminal:-}" ]; then
+		kill "$terminal" 2>/dev/null || :
+		wait "$terminal" || :
+	fi
+	for _ in {1..100}; do # the demo removes its own folder
+		[ -n "$(ls -A "$short")" ] || break
+		sleep 0.1
+	done
 	rm -rf "$short" "${long:-}"
 }
 
@@ -75,16 +83,18 @@ assert_demo_output() {
 	# a shell starts its background jobs without Ctrl-C
 	env --default-signal=INT,QUIT BUILD="$long/tree/build" \
 		script -qefc "$long/tree/tests/demo/run" "$long/seen" <"$long/keys" >/dev/null 2>&1 &
+	terminal=$!
 	exec 7>"$long/keys"
 	for _ in {1..600}; do
 		! grep -qs 'until Ctrl-C' "$long/seen" || break
-		kill -0 $! || break
+		kill -0 "$terminal" || break
 		sleep 0.1
 	done
 	grep -q 'until Ctrl-C' "$long/seen"
 	[ -n "$(left_over)" ]
 	printf '\003' >&7
-	wait $!
+	wait "$terminal"
+	terminal=''
 	exec 7>&-
 	[ -z "$(left_over)" ]
 	[ -z "$(ls -A "$short")" ]
