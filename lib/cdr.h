@@ -7,6 +7,7 @@
  *	name        variables.name
  *	first:name  the caller_profile of callflow's newest entry
  *	last:name   the caller_profile of its original entry
+ *	times:name  the times of callflow's newest entry
  *	app:name    what the application of that name was given (app_log)
  *	/a/b/c      from the top
  *
@@ -49,7 +50,8 @@ enum cdr_type {
 /* clang-format off */
 #define CDR_FIELDS(X) \
 	X(LEG_UUID, "leg_uuid", KEY, "uuid") \
-	X(START_TIME, "start_time", UTIME, "start_uepoch") \
+	X(START_TIME, "start_time", UTIME, \
+	  "start_uepoch times:created_time") \
 	X(BRIDGE_UUID, "bridge_uuid", KEY, \
 	  "bridge_uuid last_bridge_to signal_bond") \
 	X(CALL_GROUP, "call_group", KEY, "call_uuid") \
