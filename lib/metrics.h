@@ -43,6 +43,24 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
 
 /* id, group, type, name, labels, help */
 #define METRICS(X)                                                            \
+	X(CDR_QUEUED, CDR, COUNTER, "voip_cdr_accepted_total", "to=\"queue\"",  \
+	  "CDRs that were answered with 2xx, by where they are.")              \
+	X(CDR_SPOOLED, CDR, COUNTER, "voip_cdr_accepted_total", "to=\"spool\"", \
+	  "CDRs that were answered with 2xx, by where they are.")              \
+	X(CDR_DEAD, CDR, COUNTER, "voip_cdr_accepted_total", "to=\"dead\"",     \
+	  "CDRs that were answered with 2xx, by where they are.")              \
+	X(CDR_REFUSED, CDR, COUNTER, "voip_cdr_refused_total", "",             \
+	  "Bodies without ?uuid= that can never be a CDR, answered with 400.") \
+	X(CDR_UNAVAILABLE, CDR, COUNTER, "voip_cdr_unavailable_total", "",     \
+	  "CDRs that neither the database nor the spool could take.")          \
+	X(CDR_BATCHES, CDR, COUNTER, "voip_cdr_batches_total", "",             \
+	  "INSERTs into the queue; many CDRs can share one.")                  \
+	X(CDR_DRAINED, CDR, COUNTER, "voip_cdr_drained_total", "",             \
+	  "CDRs that went from the spool into the database.")                  \
+	X(CDR_SPOOL_FILES, CDR, GAUGE, "voip_cdr_spool_files", "",             \
+	  "CDRs in the spool.")                                                \
+	X(CDR_SPOOL_BYTES, CDR, GAUGE, "voip_cdr_spool_bytes", "",             \
+	  "Size of the spool.")                                                \
 	X(HTTP_CONNECTIONS, HTTP, COUNTER, "voip_http_connections_total", "", \
 	  "Connections accepted.")                                            \
 	X(HTTP_REQUESTS, HTTP, COUNTER, "voip_http_requests_total", "",       \

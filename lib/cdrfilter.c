@@ -1,0 +1,337 @@
+#include "cdrfilter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cdr.h"
+#include "cdrqueue.h"
+#include "conf.h"
+#include "intake.h"
+#include "log.h"
+
+/* A record that waits for its batch. */
+struct pending {
+	char *body;
+	size_t len;
+	char received_at[32];
+	const char *file;
+	size_t number;
+	char *uuid;
+	char *reason;
+};
+
+struct filter {
+	struct db *db;
+	struct spool *spool;
+	cdrfilter_row_fn fn;
+	void *arg;
+	struct pending *pending;
+	size_t count, max;
+	bool away; /* the database failed: do not wait for it again */
+	size_t refused, failed;
+};
+
+/* --- records ---------------------------------------------------------- */
+
+/* The end of the JSON object that begins at data[0], or 0. */
+static size_t
+object_length(const char *data, size_t len)
+{
+	size_t depth = 0;
+	bool in_string = false;
+
+	for (size_t i = 0; i < len; i++) {
+		char c = data[i];
+
+		if (in_string) {
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				in_string = false;
+		} else if (c == '"') {
+			in_string = true;
+		} else if (c == '{') {
+			depth++;
+		} else if (c == '}' && --depth == 0) {
+			return i + 1;
+		}
+	}
+	return 0;
+}
+
+bool
+cdrfilter_split(const char *data, size_t len, bool at_end, const char **record,
+		size_t *record_len, size_t *used)
+{
+	size_t start = 0, n;
+
+	while (start < len && strchr(" \t\r\n", data[start]) && data[start])
+		start++;
+	*used = start;
+	if (start == len)
+		return false;
+	*record = data + start;
+	if (data[start] == '{') {
+		n = object_length(data + start, len - start);
+	} else {
+		const char *end = memchr(data + start, '\n', len - start);
+
+		n = end ? (size_t)(end - data) - start : 0;
+	}
+	if (n == 0 && !at_end)
+		return false;
+	if (n == 0)
+		n = len - start;
+	*record_len = n;
+	*used = start + n;
+	while (*record_len && (*record)[*record_len - 1] == '\r')
+		--*record_len;
+	return true;
+}
+
+/* --- storing ---------------------------------------------------------- */
+
+static void
+report(struct filter *f, const struct pending *p, const char *status,
+       const char *reason)
+{
+	f->fn(&(struct cdrfilter_row){ p->file, p->number, p->uuid, status,
+				       reason },
+	      f->arg);
+}
+
+static void
+pending_release(struct pending *p)
+{
+	free(p->body);
+	free(p->uuid);
+	free(p->reason);
+}
+
+static struct cdrqueue_row
+pending_row(const struct pending *p)
+{
+	return (struct cdrqueue_row){ .body = p->body,
+				      .len = p->len,
+				      .received_at = p->received_at,
+				      .peer = p->file,
+				      .query_uuid = p->uuid,
+				      .reason = p->reason };
+}
+
+static int
+write_batch(struct filter *f, struct verr *e)
+{
+	struct cdrqueue_batch b;
+	int rc;
+
+	if (f->away)
+		return -1;
+	cdrqueue_init(&b);
+	for (size_t i = 0; i < f->count; i++) {
+		struct cdrqueue_row row = pending_row(&f->pending[i]);
+
+		cdrqueue_add(&b, &row);
+	}
+	rc = cdrqueue_write(f->db, &b, e);
+	cdrqueue_release(&b);
+	if (rc == 0)
+		return 0;
+	log_warning("CDRs go to the spool: %s", e->msg);
+	f->away = true;
+	return -1;
+}
+
+static int
+spool_batch(struct filter *f, struct verr *e)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		struct cdrqueue_row row = pending_row(&f->pending[i]);
+
+		if (cdrqueue_stage(f->spool, &row, e) == -1) {
+			spool_discard(f->spool);
+			return -1;
+		}
+	}
+	return spool_publish(f->spool, e);
+}
+
+static void
+store(struct filter *f)
+{
+	struct verr e = VERR_INIT;
+	bool written, spooled = false;
+
+	if (!f->count)
+		return;
+	written = write_batch(f, &e) == 0;
+	if (!written) {
+		e = VERR_INIT;
+		spooled = spool_batch(f, &e) == 0;
+	}
+	for (size_t i = 0; i < f->count; i++) {
+		struct pending *p = &f->pending[i];
+
+		if (written)
+			report(f, p, p->reason ? "dead" : "queued", p->reason);
+		else if (spooled)
+			report(f, p, "spooled", p->reason);
+		else
+			report(f, p, "failed", e.msg);
+		f->failed += !written && !spooled;
+		pending_release(p);
+	}
+	f->count = 0;
+}
+
+/* --- files ------------------------------------------------------------ */
+
+/* ".../a_UUID.cdr.json" -> UUID; NULL for another name. */
+static char *
+file_uuid(const char *file)
+{
+	const char *name = strrchr(file, '/'), *end;
+
+	name = name ? name + 1 : file;
+	if (strncmp(name, "a_", 2) == 0)
+		name += 2;
+	end = strstr(name, ".cdr.json");
+	if (!end || end == name || end[strlen(".cdr.json")])
+		return NULL;
+	return strndup(name, (size_t)(end - name));
+}
+
+static int
+take_record(struct filter *f, const char *file, size_t number,
+	    const char *record, size_t len, struct verr *e)
+{
+	struct pending *p = &f->pending[f->count];
+	struct verr why = VERR_INIT;
+	int rc;
+
+	*p = (struct pending){ .file = file, .number = number, .len = len };
+	p->body = malloc(len + 1);
+	p->uuid = file_uuid(file);
+	if (!p->body) {
+		pending_release(p);
+		return verr_set(e, VERR_RETRY, "out of memory");
+	}
+	memcpy(p->body, record, len);
+	cdrqueue_now(p->received_at);
+	rc = len > INTAKE_BODY_MAX
+		     ? verr_set(&why, VERR_INPUT, "it is longer than %d bytes",
+				INTAKE_BODY_MAX)
+		     : cdr_check(record, len, &why);
+	if (rc == -1 && why.kind == VERR_INPUT && p->uuid &&
+	    len <= INTAKE_BODY_MAX) {
+		p->reason = strdup(why.msg);
+		rc = p->reason ? 0 : -1;
+	}
+	if (rc == -1) {
+		report(f, p, "refused", why.msg);
+		f->refused++;
+		pending_release(p);
+		return 0;
+	}
+	if (++f->count == f->max)
+		store(f);
+	return 0;
+}
+
+static int
+take_file(struct filter *f, const char *file, int fd, struct verr *e)
+{
+	struct buf b = BUF_INIT;
+	const char *record;
+	size_t len, used, number = 0;
+	bool at_end = false;
+	int rc = 0;
+
+	while (rc == 0 && !at_end) {
+		ssize_t n = -1;
+
+		if (buf_reserve(&b, 65536))
+			n = read(fd, b.data + b.len, 65536);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1) {
+			rc = verr_sys(e, VERR_SYSTEM, "cannot read '%s'", file);
+			break;
+		}
+		b.len += (size_t)n;
+		at_end = n == 0;
+		while (rc == 0 && cdrfilter_split(b.data, b.len, at_end,
+						  &record, &len, &used)) {
+			rc = take_record(f, file, ++number, record, len, e);
+			buf_skip(&b, used);
+		}
+	}
+	buf_release(&b);
+	return rc;
+}
+
+static int
+take_named(struct filter *f, const char *file, struct verr *e)
+{
+	int fd, rc;
+
+	if (strcmp(file, "-") == 0)
+		return take_file(f, file, STDIN_FILENO, e);
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		return verr_sys(e, VERR_INPUT, "cannot open '%s'", file);
+	rc = take_file(f, file, fd, e);
+	close(fd);
+	return rc;
+}
+
+static int
+filter_init(struct filter *f, struct verr *e)
+{
+	struct db_options o = { .retry = DB_RETRY_NEVER };
+
+	f->max = (size_t)conf_int("cdr_batch_size");
+	f->pending = calloc(f->max, sizeof(*f->pending));
+	if (!f->pending)
+		return verr_set(e, VERR_RETRY, "out of memory");
+	cdrqueue_db_options(&o);
+	f->db = db_new(&o, e);
+	if (!f->db)
+		return -1;
+	f->spool = intake_open_spool(e);
+	return f->spool ? 0 : -1;
+}
+
+int
+cdrfilter_run(int nfiles, const char **files, cdrfilter_row_fn fn, void *arg,
+	      struct verr *e)
+{
+	static const char *const standard_input[] = { "-" };
+	struct filter f = { .fn = fn, .arg = arg };
+	int rc = filter_init(&f, e);
+
+	if (nfiles == 0) {
+		files = (const char **)standard_input;
+		nfiles = 1;
+	}
+	for (int i = 0; rc == 0 && i < nfiles; i++)
+		rc = take_named(&f, files[i], e);
+	store(&f);
+	if (rc == 0 && f.failed)
+		rc = verr_set(e, VERR_RETRY,
+			      "%zu records could not be stored\n"
+			      "hint: run it again; what is there twice is "
+			      "stored once",
+			      f.failed);
+	if (rc == 0 && f.refused)
+		rc = verr_set(e, VERR_INPUT, "%zu records were refused",
+			      f.refused);
+	db_free(f.db);
+	spool_close(f.spool);
+	free(f.pending);
+	return rc;
+}
