@@ -233,7 +233,8 @@ write_pairs(struct buf *out, struct pairs *p, bool escaped)
 	size_t n;
 	char separator = '{';
 
-	qsort(p->item, p->count, sizeof(*p->item), by_name);
+	if (p->count)
+		qsort(p->item, p->count, sizeof(*p->item), by_name);
 	for (size_t i = 0; i < p->count; i += n) {
 		for (n = 1; i + n < p->count &&
 			    same_name(&p->item[i], &p->item[i + n]);

@@ -42,12 +42,13 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
 	METRICS_LOOKUP(X, OTHER, "other")
 
 /* id, group, type, name, labels, help */
-#define METRICS(X)                                                            \
-	X(CDR_QUEUED, CDR, COUNTER, "voip_cdr_accepted_total", "to=\"queue\"",  \
+#define METRICS(X)                                                             \
+	X(CDR_QUEUED, CDR, COUNTER, "voip_cdr_accepted_total", "to=\"queue\"", \
 	  "CDRs that were answered with 2xx, by where they are.")              \
-	X(CDR_SPOOLED, CDR, COUNTER, "voip_cdr_accepted_total", "to=\"spool\"", \
+	X(CDR_SPOOLED, CDR, COUNTER, "voip_cdr_accepted_total",                \
+	  "to=\"spool\"",                                                      \
 	  "CDRs that were answered with 2xx, by where they are.")              \
-	X(CDR_DEAD, CDR, COUNTER, "voip_cdr_accepted_total", "to=\"dead\"",     \
+	X(CDR_DEAD, CDR, COUNTER, "voip_cdr_accepted_total", "to=\"dead\"",    \
 	  "CDRs that were answered with 2xx, by where they are.")              \
 	X(CDR_REFUSED, CDR, COUNTER, "voip_cdr_refused_total", "",             \
 	  "Bodies without ?uuid= that can never be a CDR, answered with 400.") \
@@ -61,24 +62,24 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
 	  "CDRs in the spool.")                                                \
 	X(CDR_SPOOL_BYTES, CDR, GAUGE, "voip_cdr_spool_bytes", "",             \
 	  "Size of the spool.")                                                \
-	X(HTTP_CONNECTIONS, HTTP, COUNTER, "voip_http_connections_total", "", \
-	  "Connections accepted.")                                            \
-	X(HTTP_REQUESTS, HTTP, COUNTER, "voip_http_requests_total", "",       \
-	  "Requests answered.")                                               \
-	X(HTTP_REFUSED, HTTP, COUNTER, "voip_http_refused_total", "",         \
-	  "Requests refused with 4xx.")                                       \
-	X(HTTP_UNAVAILABLE, HTTP, COUNTER, "voip_http_unavailable_total", "", \
-	  "Requests answered with 503.")                                      \
-	X(HTTP_DEADLINES, HTTP, COUNTER, "voip_http_deadlines_total", "",     \
-	  "Connections closed at a deadline.")                                \
-	X(HTTP_OPEN, HTTP, GAUGE, "voip_http_connections", "",                \
-	  "Connections open now.")                                            \
-	X(DB_UP, DB, GAUGE, "voip_database_up", "",                           \
-	  "1 while the database connection works.")                           \
-	X(DB_CONNECTS, DB, COUNTER, "voip_database_connects_total", "",       \
-	  "Connections made to the database.")                                \
-	X(DB_FAILURES, DB, COUNTER, "voip_database_failures_total", "",       \
-	  "Requests that the database did not answer.")                       \
+	X(HTTP_CONNECTIONS, HTTP, COUNTER, "voip_http_connections_total", "",  \
+	  "Connections accepted.")                                             \
+	X(HTTP_REQUESTS, HTTP, COUNTER, "voip_http_requests_total", "",        \
+	  "Requests answered.")                                                \
+	X(HTTP_REFUSED, HTTP, COUNTER, "voip_http_refused_total", "",          \
+	  "Requests refused with 4xx.")                                        \
+	X(HTTP_UNAVAILABLE, HTTP, COUNTER, "voip_http_unavailable_total", "",  \
+	  "Requests answered with 503.")                                       \
+	X(HTTP_DEADLINES, HTTP, COUNTER, "voip_http_deadlines_total", "",      \
+	  "Connections closed at a deadline.")                                 \
+	X(HTTP_OPEN, HTTP, GAUGE, "voip_http_connections", "",                 \
+	  "Connections open now.")                                             \
+	X(DB_UP, DB, GAUGE, "voip_database_up", "",                            \
+	  "1 while the database connection works.")                            \
+	X(DB_CONNECTS, DB, COUNTER, "voip_database_connects_total", "",        \
+	  "Connections made to the database.")                                 \
+	X(DB_FAILURES, DB, COUNTER, "voip_database_failures_total", "",        \
+	  "Requests that the database did not answer.")                        \
 	METRICS_LOOKUPS(X)
 
 enum metric_group {

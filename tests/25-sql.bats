@@ -435,9 +435,11 @@ route_setup() {
 	[ -z "$output" ]
 }
 
+# Recordings come with calls, not by somebody's hand.
 @test "every table of the directory is audited and told" {
 	run -0 sql "select string_agg(c.relname, ' ') from pg_class as c
 		where c.relnamespace = 'voip'::regnamespace and c.relkind = 'r'
+		and c.relname <> 'recordings'
 		and exists (select from pg_attribute where attrelid = c.oid
 			and attname = 'updated_at')
 		and 3 <> (select count(*) from pg_trigger where tgrelid = c.oid

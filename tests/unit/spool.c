@@ -65,8 +65,7 @@ test_order(struct spool *s)
 		CHECK(spool_remove(s, names[i], &e) == 0);
 	}
 	CHECK(spool_is_empty(s));
-	CHECK(spool_read(s, names[0], &r, &e) == -1 &&
-	      e.kind == VERR_NOTFOUND);
+	CHECK(spool_read(s, names[0], &r, &e) == -1 && e.kind == VERR_NOTFOUND);
 	free_names(names, n);
 	buf_release(&value);
 }
