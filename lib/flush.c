@@ -1,0 +1,523 @@
+#include "flush.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cdr.h"
+#include "conf.h"
+#include "db.h"
+#include "log.h"
+
+/* A batch may be large and the disk slow; the caller has no one waiting. */
+#define MIN_TIMEOUT_MS 60000
+#define DAY_US         (INT64_C(86400) * 1000000)
+
+/* --- statements, from the one table of fields ------------------------------
+ */
+
+#define COLUMN_NAME(id, column, type, sources) column ", "
+#define COLUMNS                                CDR_FIELDS(COLUMN_NAME)
+#define COLUMN_DEFINITION(id, column, type, sources) \
+	column " " SQL_TYPE_##type ", "
+#define SQL_TYPE_TEXT    "text"
+#define SQL_TYPE_KEY     "text"
+#define SQL_TYPE_UTIME   "timestamptz"
+#define SQL_TYPE_TIME    "timestamptz"
+#define SQL_TYPE_INT     "integer"
+#define SQL_TYPE_DECIMAL "numeric(5,2)"
+#define SQL_TYPE_BOOL    "boolean"
+
+static const char create_sql[] = "create temporary table cdr_batch (" CDR_FIELDS(
+	COLUMN_DEFINITION) "received_at timestamptz) on commit delete rows";
+
+static const char copy_sql[] =
+	"copy pg_temp.cdr_batch (" COLUMNS "received_at) from stdin";
+
+/* Sub-selects and not joins: the planner knows nothing of the temporary table,
+ * and would read all users for a few rows. */
+static const char insert_sql[] =
+	"insert into voip.cdr (" COLUMNS "received_at, domain_id, queue_id, "
+	"agent_id) select " COLUMNS "received_at, "
+	"(select d.id from voip.domains as d where d.domain = lower(b.domain)), "
+	"case when b.queue is not null then (select q.id from voip.queues as q "
+	"join voip.domains as d on d.id = q.domain_id "
+	"where q.name = split_part(b.queue, '@', 1) and d.domain = "
+	"lower(coalesce(nullif(split_part(b.queue, '@', 2), ''), b.domain))) "
+	"end, "
+	"case when b.agent is not null then (select u.id from voip.users as u "
+	"join voip.domains as d on d.id = u.domain_id "
+	"where u.username = split_part(b.agent, '@', 1) and d.domain = "
+	"lower(coalesce(nullif(split_part(b.agent, '@', 2), ''), b.domain))) "
+	"end from pg_temp.cdr_batch as b on conflict do nothing";
+
+#define QUEUE_COLUMNS "id, received_at, query_uuid, body"
+enum { QUEUE_ID, QUEUE_RECEIVED, QUEUE_UUID, QUEUE_BODY };
+
+static const char take_sql[] =
+	"select " QUEUE_COLUMNS " from voip.cdr_queue order by id limit $1 "
+	"for update skip locked";
+
+static const char look_sql[] =
+	"select " QUEUE_COLUMNS " from voip.cdr_queue where id > $1 "
+	"order by id limit $2";
+
+static const char delete_sql[] =
+	"delete from voip.cdr_queue where id = any($1::bigint[])";
+
+static const char dead_sql[] =
+	"insert into voip.cdr_dead (received_at, node, peer, query_uuid, "
+	"content_type, leg_uuid, start_time, body, body_sha256, reason, "
+	"sqlstate, attempts) select received_at, node, peer, query_uuid, "
+	"content_type, $2, $3::timestamptz, body, sha256(body), $4, $5, "
+	"attempts + 1 from voip.cdr_queue where id = $1 "
+	"on conflict (body_sha256) do nothing";
+
+/* --- a batch ----------------------------------------------------------------
+ */
+
+struct row {
+	const char *id; /* borrowed from the result */
+	size_t start;   /* of its COPY line in f->lines */
+	size_t len;
+	char leg_uuid[257];
+	char start_time[40];
+};
+
+#define MONTHS (200 * 12) /* from 2000 on, as cdr.c takes them */
+
+struct flush {
+	struct db *db;
+	char batch_size[16];
+	struct cdr cdr;
+	struct buf body;
+	struct buf lines;
+	struct buf ids;
+	struct row *rows;
+	size_t row_count;
+	/* partitions that are known to be there */
+	bool months[MONTHS];
+};
+
+static int
+no_memory(struct verr *e)
+{
+	return verr_set(e, VERR_RETRY, "no memory for a batch of CDRs");
+}
+
+struct flush *
+flush_new(bool follow, struct verr *e)
+{
+	bool replicated = strcmp(conf_str("cdr_durability"), "replicated") == 0;
+	const char *session[] = {
+		replicated ? "set synchronous_commit to remote_write"
+			   : "set synchronous_commit to local",
+		create_sql,
+		follow ? "listen voip_cdr" : NULL,
+		NULL,
+	};
+	struct db_options options = {
+		.session_attrs = "read-write",
+		.retry = DB_RETRY_NEVER,
+		.timeout_ms = conf_ms("database_timeout"),
+		.session_sql = session,
+	};
+	struct flush *f = calloc(1, sizeof(*f));
+
+	if (!f) {
+		no_memory(e);
+		return NULL;
+	}
+	f->body = f->lines = f->ids = BUF_INIT;
+	snprintf(f->batch_size, sizeof(f->batch_size), "%ld",
+		 conf_int("cdr_batch_size"));
+	f->rows = calloc((size_t)conf_int("cdr_batch_size"), sizeof(*f->rows));
+	if (!f->rows) {
+		no_memory(e);
+		goto fail;
+	}
+	if (options.timeout_ms < MIN_TIMEOUT_MS)
+		options.timeout_ms = MIN_TIMEOUT_MS;
+	f->db = db_new(&options, e);
+	if (!f->db)
+		goto fail;
+	return f;
+fail:
+	flush_free(f);
+	return NULL;
+}
+
+void
+flush_free(struct flush *f)
+{
+	if (!f)
+		return;
+	db_free(f->db);
+	cdr_release(&f->cdr);
+	buf_release(&f->body);
+	buf_release(&f->lines);
+	buf_release(&f->ids);
+	free(f->rows);
+	free(f);
+}
+
+/* Is the record of a time that is kept? */
+static int
+check_start(const struct cdr *c, struct verr *e)
+{
+	struct timespec ts;
+	int64_t now_us;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	now_us = (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+	if (c->start_us < now_us - conf_ms("cdr_keep") * 1000)
+		return verr_set(e, VERR_INPUT,
+				"start_time %s is older than cdr_keep (%s)",
+				c->value[CDR_START_TIME], conf_str("cdr_keep"));
+	if (c->start_us > now_us + DAY_US)
+		return verr_set(e, VERR_INPUT,
+				"start_time %s is more than a day ahead",
+				c->value[CDR_START_TIME]);
+	return 0;
+}
+
+/* The row's record in f->cdr.  VERR_INPUT: it belongs to the dead letters. */
+static int
+parse_row(struct flush *f, const struct db_result *r, int i, struct verr *e)
+{
+	buf_clear(&f->body);
+	if (db_bytea(r, i, QUEUE_BODY, &f->body, e) == -1)
+		return -1;
+	if (cdr_parse(&f->cdr, f->body.data, f->body.len, e) == -1)
+		return -1;
+	return check_start(&f->cdr, e);
+}
+
+static bool
+is_mismatched(const char *query_uuid, const struct cdr *c)
+{
+	if (!query_uuid || !*query_uuid)
+		return false;
+	if (strncmp(query_uuid, "a_", 2) == 0)
+		query_uuid += 2;
+	return strcmp(query_uuid, c->value[CDR_LEG_UUID]) != 0;
+}
+
+static void
+copy_value(struct buf *line, const char *s)
+{
+	db_copy_field(line, s, s ? strlen(s) : 0);
+}
+
+static void
+add_row(struct flush *f, const struct db_result *r, int i)
+{
+	struct row *row = &f->rows[f->row_count++];
+
+	row->id = db_value(r, i, QUEUE_ID);
+	row->start = f->lines.len;
+	snprintf(row->leg_uuid, sizeof(row->leg_uuid), "%s",
+		 f->cdr.value[CDR_LEG_UUID]);
+	snprintf(row->start_time, sizeof(row->start_time), "%s",
+		 f->cdr.value[CDR_START_TIME]);
+	for (int field = 0; field < CDR_FIELD_COUNT; field++) {
+		copy_value(&f->lines, f->cdr.value[field]);
+		buf_putc(&f->lines, '\t');
+	}
+	copy_value(&f->lines, db_value(r, i, QUEUE_RECEIVED));
+	buf_putc(&f->lines, '\n');
+	row->len = f->lines.len - row->start;
+}
+
+/* `leg_uuid`, `start_time` and `sqlstate` may be NULL. */
+static int
+bury(struct flush *f, const char *id, const char *leg_uuid,
+     const char *start_time, const char *sqlstate, const char *reason,
+     struct flush_counts *counts, struct verr *e)
+{
+	const struct db_param params[] = {
+		DB_TEXT(id),     DB_TEXT(leg_uuid), DB_TEXT(start_time),
+		DB_TEXT(reason), DB_TEXT(sqlstate),
+	};
+
+	log_event(LOG_LEVEL_WARNING, "cdr_dead", "queue_id", id, "leg_uuid",
+		  leg_uuid, "reason", reason, "sqlstate", sqlstate, NULL);
+	counts->dead++;
+	return db_query(f->db, NULL, dead_sql, 5, params, e);
+}
+
+/* A month that is met for the first time gets its partition. */
+static int
+make_partition(struct flush *f, struct verr *e)
+{
+	time_t seconds = (time_t)(f->cdr.start_us / 1000000);
+	struct tm tm;
+	int month;
+
+	gmtime_r(&seconds, &tm);
+	month = (tm.tm_year - 100) * 12 + tm.tm_mon;
+	if (month < 0 || month >= MONTHS || f->months[month])
+		return 0;
+	if (db_query(f->db, NULL, "select voip.cdr_partition($1::timestamptz)",
+		     1, &DB_TEXT(f->cdr.value[CDR_START_TIME]), e) == -1)
+		return -1;
+	f->months[month] = true;
+	return 0;
+}
+
+/* --- into the table ---------------------------------------------------------
+ */
+
+static int
+copy_rows(struct flush *f, size_t from, size_t to, struct verr *e)
+{
+	const struct row *first = &f->rows[from], *last = &f->rows[to - 1];
+
+	if (db_copy_begin(f->db, copy_sql, e) == -1 ||
+	    db_copy_data(f->db, f->lines.data + first->start,
+			 last->start + last->len - first->start, e) == -1)
+		return -1;
+	return db_copy_end(f->db, e);
+}
+
+static int
+insert_rows(struct flush *f, size_t from, size_t to,
+	    struct flush_counts *counts, struct verr *e)
+{
+	struct db_result *r = NULL;
+	long stored;
+
+	if (copy_rows(f, from, to, e) == -1 ||
+	    db_query(f->db, &r, insert_sql, 0, NULL, e) == -1)
+		return -1;
+	stored = db_affected(r);
+	db_result_free(r);
+	counts->stored += stored;
+	counts->duplicates += (long)(to - from) - stored;
+	return 0;
+}
+
+/* What the row itself is to blame for: data, constraints, limits, and the
+ * site's own triggers. */
+static bool
+is_row_fault(const struct db *db)
+{
+	const char *state = db_sqlstate(db);
+
+	return strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 ||
+	       strncmp(state, "54", 2) == 0 || strcmp(state, "P0001") == 0;
+}
+
+/* Rows [from, to): all of them, or all but those that must be buried. */
+static int
+store_rows(struct flush *f, size_t from, size_t to, struct flush_counts *counts,
+	   struct verr *e)
+{
+	const struct row *row = &f->rows[from];
+	struct verr failure = VERR_INIT;
+	char state[6];
+
+	if (from == to)
+		return 0;
+	if (db_script(f->db, "savepoint flush", e) == -1)
+		return -1;
+	if (insert_rows(f, from, to, counts, &failure) == 0)
+		return to - from == f->row_count
+			       ? 0
+			       : db_script(f->db,
+					   "delete from pg_temp.cdr_batch", e);
+	if (!is_row_fault(f->db)) {
+		*e = failure;
+		return -1;
+	}
+	snprintf(state, sizeof(state), "%s", db_sqlstate(f->db));
+	if (db_script(f->db, "rollback to savepoint flush", e) == -1)
+		return -1;
+	if (to - from == 1)
+		return bury(f, row->id, row->leg_uuid, row->start_time, state,
+			    failure.msg, counts, e);
+	if (store_rows(f, from, from + (to - from) / 2, counts, e) == -1)
+		return -1;
+	return store_rows(f, from + (to - from) / 2, to, counts, e);
+}
+
+/* Parse what was taken; the bad ones are buried at once. */
+static int
+read_rows(struct flush *f, const struct db_result *r,
+	  struct flush_counts *counts, struct verr *e)
+{
+	buf_clear(&f->lines);
+	buf_clear(&f->ids);
+	f->row_count = 0;
+	db_array_begin(&f->ids, DB_ARRAY_INT8);
+	for (int i = 0; i < db_rows(r); i++) {
+		struct verr bad = VERR_INIT;
+		const char *id = db_value(r, i, QUEUE_ID);
+
+		db_array_add_int8(&f->ids, strtoll(id, NULL, 10));
+		if (parse_row(f, r, i, &bad) == 0) {
+			counts->mismatched += is_mismatched(
+				db_value(r, i, QUEUE_UUID), &f->cdr);
+			add_row(f, r, i);
+			if (make_partition(f, e) == -1)
+				return -1;
+		} else if (bad.kind != VERR_INPUT) {
+			*e = bad;
+			return -1;
+		} else if (bury(f, id, f->cdr.value[CDR_LEG_UUID],
+				f->cdr.value[CDR_START_TIME], NULL, bad.msg,
+				counts, e) == -1) {
+			return -1;
+		}
+	}
+	db_array_end(&f->ids);
+	if (buf_failed(&f->lines) || buf_failed(&f->ids))
+		return no_memory(e);
+	return 0;
+}
+
+/* Within the transaction; `*taken` rows are done with when it commits. */
+static int
+move_rows(struct flush *f, int *taken, struct flush_counts *counts,
+	  struct verr *e)
+{
+	struct db_result *r = NULL;
+	int rc = -1;
+
+	if (db_query(f->db, &r, take_sql, 1, &DB_TEXT(f->batch_size), e) == -1)
+		return -1;
+	*taken = db_rows(r);
+	if (*taken == 0)
+		rc = 0;
+	else if (read_rows(f, r, counts, e) == 0 &&
+		 store_rows(f, 0, f->row_count, counts, e) == 0)
+		rc = db_query(f->db, NULL, delete_sql, 1,
+			      &DB_BYTES(f->ids.data, f->ids.len), e);
+	db_result_free(r);
+	return rc;
+}
+
+static int
+flush_batch(struct flush *f, int *taken, struct flush_counts *counts,
+	    struct verr *e)
+{
+	struct flush_counts batch = { 0 };
+
+	*taken = 0;
+	if (db_begin(f->db, e) == -1)
+		return -1;
+	if (move_rows(f, taken, &batch, e) == -1 || db_commit(f->db, e) == -1) {
+		db_rollback(f->db);
+		/* what the transaction made is gone with it */
+		memset(f->months, 0, sizeof(f->months));
+		return -1;
+	}
+	counts->stored += batch.stored;
+	counts->duplicates += batch.duplicates;
+	counts->dead += batch.dead;
+	counts->mismatched += batch.mismatched;
+	return 0;
+}
+
+/* --- again and again --------------------------------------------------------
+ */
+
+static bool
+wait_stop(int stop_fd, int64_t timeout_ms)
+{
+	struct pollfd p = { .fd = stop_fd, .events = POLLIN };
+
+	return poll(&p, 1, (int)timeout_ms) > 0;
+}
+
+int
+flush_run(struct flush *f, int stop_fd, struct flush_counts *counts,
+	  struct verr *e)
+{
+	int taken;
+
+	do {
+		if (flush_batch(f, &taken, counts, e) == -1)
+			return verr_wrap(e, "cannot flush the CDR queue");
+	} while (taken > 0 && !wait_stop(stop_fd, 0));
+	return 0;
+}
+
+/* One wait, and what else was said meanwhile with it. */
+static int
+wait_more(struct flush *f, int stop_fd, struct verr *e)
+{
+	struct buf channel = BUF_INIT, payload = BUF_INIT;
+	int64_t timeout_ms = conf_ms("cdr_batch_timeout");
+	int n = db_wait_notify(f->db, timeout_ms > 0 ? timeout_ms : 1000,
+			       stop_fd, &channel, &payload, e);
+
+	while (n == 1)
+		n = db_wait_notify(f->db, 0, -1, &channel, &payload, e);
+	buf_release(&channel);
+	buf_release(&payload);
+	return n;
+}
+
+int
+flush_follow(struct flush *f, int stop_fd, struct flush_counts *counts,
+	     struct verr *e)
+{
+	bool away = false;
+
+	while (!wait_stop(stop_fd, 0)) {
+		struct verr failure = VERR_INIT;
+
+		if (flush_run(f, stop_fd, counts, &failure) == 0) {
+			if (away)
+				log_info("the database is back");
+			away = false;
+			if (wait_more(f, stop_fd, &failure) == 0)
+				continue;
+		}
+		if (failure.kind != VERR_RETRY) {
+			*e = failure;
+			return -1;
+		}
+		if (!away)
+			log_warning("%s", failure.msg);
+		away = true;
+		if (wait_stop(stop_fd, conf_ms("database_backoff")))
+			break;
+	}
+	return 0;
+}
+
+int
+flush_dry_run(struct flush *f, struct flush_counts *counts, struct verr *e)
+{
+	char last[24] = "0";
+	int rows;
+
+	do {
+		const struct db_param params[] = { DB_TEXT(last),
+						   DB_TEXT(f->batch_size) };
+		struct db_result *r = NULL;
+
+		if (db_query(f->db, &r, look_sql, 2, params, e) == -1)
+			return verr_wrap(e, "cannot read the CDR queue");
+		rows = db_rows(r);
+		for (int i = 0; i < rows; i++) {
+			struct verr bad = VERR_INIT;
+			const char *id = db_value(r, i, QUEUE_ID);
+
+			snprintf(last, sizeof(last), "%s", id);
+			if (parse_row(f, r, i, &bad) == 0) {
+				counts->stored++;
+				continue;
+			}
+			counts->dead++;
+			log_event(LOG_LEVEL_WARNING, "cdr_dead", "queue_id", id,
+				  "reason", bad.msg, NULL);
+		}
+		db_result_free(r);
+	} while (rows > 0);
+	return 0;
+}
