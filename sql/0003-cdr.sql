@@ -177,9 +177,12 @@ begin
 	if to_regclass('voip.' || part) is not null then
 		return null;
 	end if;
-	-- one at a time: the second finds the first one's
+	-- One at a time: the second finds the first one's, by a query, since
+	-- to_regclass() may remember that there was none.
 	perform pg_advisory_xact_lock(hashtext('voip.cdr_partition'));
-	if to_regclass('voip.' || part) is not null then
+	if exists (select from pg_class where relname = part
+		and relnamespace = 'voip'::regnamespace)
+	then
 		return null;
 	end if;
 	execute format('create table voip.%I (like voip.cdr including all)',
