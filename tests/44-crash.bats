@@ -6,7 +6,9 @@
 load helper
 load cluster
 
-legs=2400
+legs=400   # in a round
+rounds=6   # at least
+kills_wanted=12
 
 setup() {
 	cd "$BATS_TEST_DIRNAME/.." || return
@@ -17,14 +19,16 @@ setup() {
 	VOIP_DATABASE=dbname=voip_platform voip-schema init >/dev/null
 	export VOIP_DATABASE=dbname=voip_platform VOIP_DATABASE_BACKOFF=50ms
 	export VOIP_CDR_SPOOL_DIR=$BATS_TEST_TMPDIR/spool VOIP_CDR_DEADLINE=1s
-	export VOIP_CDR_BATCH_TIMEOUT=200ms
-	over=$BATS_TEST_TMPDIR/over
+	export VOIP_CDR_BATCH_TIMEOUT=200ms VOIP_CDR_KEEP=36500d
+	over=$BATS_TEST_TMPDIR/over enough=$BATS_TEST_TMPDIR/enough
+	echo 0 >"$BATS_TEST_TMPDIR/kills"
 	port=$(free_port)
 	supervisors=()
 }
 
 teardown() {
-	: >"$over"
+	touch "$over" "$enough"
+	[ -z "${monkey:-}" ] || wait "$monkey" || :
 	pkill -KILL -f "voip-cdr-ingest --listen 127.0.0.1:$port" || :
 	for supervisor in "${supervisors[@]}"; do
 		pkill -KILL -P "$supervisor" || :
@@ -53,8 +57,10 @@ kill_postgres() {
 
 # Kill one of the three at a random moment, again and again.
 chaos() {
+	local kills=0
+
 	RANDOM=$1
-	while kill -0 "$player" 2>/dev/null; do
+	while [ ! -e "$enough" ]; do
 		read -rt "0.$((RANDOM % 5))$((RANDOM % 10))" <> <(:) || :
 		case $((RANDOM % 5)) in
 		0 | 1) pkill -KILL -P "${supervisors[0]}" ;;
@@ -62,14 +68,16 @@ chaos() {
 		4) kill_postgres ;;
 		esac || :
 		kills=$((kills + 1))
+		echo "$kills" >"$BATS_TEST_TMPDIR/kills"
 	done
 }
 
+# The uuids follow from the seed and the times from the capture, so a round can
+# be repeated.
 play() {
-	fsplay -s -n "$legs" -c 2 --now -r --delay 20 --give-up 120 \
-		-t /fs/cdr -l "$1" "127.0.0.1:$port" \
-		tests/data/freeswitch/cdr-json-rawvalues/*.http \
-		>"$BATS_TEST_TMPDIR/played" 2>&1
+	fsplay -s -n "$legs" -c 2 --seed "$1" -r --delay 20 --give-up 120 \
+		-t /fs/cdr -l "$BATS_TEST_TMPDIR/ledger.$1" "127.0.0.1:$port" \
+		tests/data/freeswitch/cdr-json-rawvalues/*.http
 }
 
 flush_all() {
@@ -80,9 +88,9 @@ flush_all() {
 
 # Every leg that was acknowledged, once, and nothing else.
 check_ledger() {
-	tail -n +2 "$BATS_TEST_TMPDIR/ledger" | cut -f1 | sort \
+	tail -qn +2 "$BATS_TEST_TMPDIR"/ledger.* | cut -f1 | sort \
 		>"$BATS_TEST_TMPDIR/sent"
-	[ "$(uniq "$BATS_TEST_TMPDIR/sent" | wc -l)" -eq "$legs" ]
+	[ "$(uniq "$BATS_TEST_TMPDIR/sent" | wc -l)" -eq $((legs * round)) ]
 	sql 'select leg_uuid from voip.cdr
 		union all select coalesce(leg_uuid, query_uuid) from voip.cdr_dead' |
 		sort >"$BATS_TEST_TMPDIR/stored"
@@ -94,14 +102,17 @@ check_ledger() {
 	supervisors+=($!)
 	supervise voip-cdr-flush --follow 3>&- 4>&- &
 	supervisors+=($!)
-	kills=0
-	play "$BATS_TEST_TMPDIR/ledger" 3>&- 4>&- &
-	player=$!
-	chaos 20261121
-	wait "$player"
-	echo "$kills kills"
-	cat "$BATS_TEST_TMPDIR/played"
-	[ "$kills" -ge 5 ]
+	chaos 20261121 3>&- 4>&- &
+	monkey=$!
+	round=0
+	while [ "$round" -lt "$rounds" ] ||
+		[ "$(cat "$BATS_TEST_TMPDIR/kills")" -lt "$kills_wanted" ]; do
+		round=$((round + 1))
+		play "$round"
+	done
+	: >"$enough"
+	wait "$monkey"
+	echo "$(cat "$BATS_TEST_TMPDIR/kills") kills, $((legs * round)) legs"
 	: >"$over"
 	for supervisor in "${supervisors[@]}"; do
 		pkill -KILL -P "$supervisor" || :
@@ -115,7 +126,9 @@ check_ledger() {
 	rm "$over"
 	supervise voip-cdr-ingest --listen "127.0.0.1:$port" 3>&- 4>&- &
 	supervisors+=($!)
-	play "$BATS_TEST_TMPDIR/again"
+	for ((i = 1; i <= round; i++)); do
+		play "$i"
+	done
 	: >"$over"
 	pkill -KILL -P "${supervisors[0]}" || :
 	flush_all
