@@ -164,6 +164,33 @@ is_one_of(const struct pair *p, const char *const *names)
 	return false;
 }
 
+/*
+ * The only one whose value no other has, or NULL.  Those with a quote in them
+ * do not count: a forged text's last value drags along the quote that closes
+ * the real one.
+ */
+static const struct pair *
+choose_single(const struct pair *same, size_t n)
+{
+	const struct pair *single = NULL;
+	size_t equal;
+
+	/* n squared: of few, and honest senders repeat no name */
+	for (size_t i = 0; i < n && n <= 64; i++) {
+		if (memchr(same[i].value, '"', same[i].value_len))
+			continue;
+		equal = 0;
+		for (size_t k = 0; k < n; k++)
+			equal += same_value(&same[i], &same[k]);
+		if (equal > 1)
+			continue;
+		if (single)
+			return NULL;
+		single = &same[i];
+	}
+	return single;
+}
+
 /* The one that counts of `n` with the same name, or NULL. */
 static const struct pair *
 choose(const struct pair *same, size_t n)
@@ -178,25 +205,12 @@ choose(const struct pair *same, size_t n)
 		"duration",  "billsec",  "mduration", "billmsec",
 		"uduration", "billusec", NULL,
 	};
-	const struct pair *single = NULL;
-	size_t equal;
 
 	if (n == 1 || is_one_of(same, before))
 		return same;
 	if (is_one_of(same, after))
 		return &same[n - 1];
-	/* n squared: of few, and no name is repeated by honest senders */
-	for (size_t i = 0; i < n && n <= 64; i++) {
-		equal = 0;
-		for (size_t k = 0; k < n; k++)
-			equal += same_value(&same[i], &same[k]);
-		if (equal > 1)
-			continue;
-		if (single)
-			return NULL;
-		single = &same[i];
-	}
-	return single;
+	return choose_single(same, n);
 }
 
 /* --- writing it anew ----------------------------------------------------- */
