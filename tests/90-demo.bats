@@ -28,7 +28,7 @@ left_over() {
 		grep -vE "^/proc/($$|$BASHPID|self)/" |
 		while IFS=/ read -r _ _ pid _; do
 			tr '\0' ' ' <"/proc/$pid/cmdline"
-		done | grep -E 'postgres|systemd-socket|voip-' || :
+		done | grep -E '[p]ostgres|[s]ystemd-socket|[v]oip-' || :
 }
 
 # What the demo needs of the tree, copied to $1.
