@@ -33,7 +33,9 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 0' INT TERM HUP
-trap 'exit 1' PIPE
+# A reader that went away is a failed write, and so the end; as a signal it
+# could come once more while finish() is at work.
+trap '' PIPE
 
 explain_failure() {
 	:
@@ -45,7 +47,8 @@ private_folder() {
 	chmod 711 "$tmp"
 	[ "$(id -u)" -ne 0 ] || chown postgres "$tmp"
 	mkdir -m 700 "$tmp/spool"
-	(umask 077 && head -c 32 /dev/urandom >"$tmp/secret.key")
+	(umask 077 && od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' \
+		>"$tmp/secret.key")
 	export PGHOST=$tmp/pg PGUSER=postgres VOIP_CONFIG=$tmp/voip.conf
 	printf '%s\n' "database='host=$tmp/pg dbname=voip_platform'" \
 		"cdr_spool_dir=$tmp/spool" \
