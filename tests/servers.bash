@@ -18,7 +18,7 @@ tmp=''
 finish() {
 	local status=$? pid
 	trap '' INT TERM HUP PIPE
-	[ "$status" -eq 0 ] || explain_failure
+	[ "$status" -eq 0 ] || explain_failure || :
 	for pid in "${servers[@]}"; do
 		kill -TERM -- "-$pid" 2>/dev/null || :
 	done
