@@ -423,19 +423,57 @@ assign_key(struct db *db, struct statement *s, const struct entity *t,
 	return added == -1 ? -1 : count + added;
 }
 
+/*
+ * The field that a constraint is of, by the name that PostgreSQL gives it and
+ * that ends the message: "..., users_max_calls_check]".
+ */
+static const struct entity_field *
+constrained(const struct entity *t, const char *msg, const char *kind)
+{
+	char end[128];
+	size_t len = strlen(msg), n;
+
+	for (const struct entity_field *f = t->fields; f->name; f++) {
+		const char *const starts[] = { "", "domain_id_" };
+
+		for (size_t i = 0; i < 2; i++) {
+			n = (size_t)snprintf(end, sizeof(end), ", %s_%s%s_%s]",
+					     t->table, starts[i], f->column,
+					     kind);
+			if (n < sizeof(end) && n <= len &&
+			    strcmp(msg + len - n, end) == 0)
+				return f;
+		}
+	}
+	return NULL;
+}
+
 /* What a unique constraint, or another one, says in the field's words. */
 static int
 explain(struct db *db, const struct entity *t, const struct entity_key *key,
 	struct verr *e)
 {
+	const struct entity_field *f;
 	struct buf b = BUF_INIT;
 
 	entity_key_format(&b, t, key);
-	if (strcmp(db_sqlstate(db), "23505") == 0)
-		verr_set(e, VERR_CONFLICT, "%s '%s' exists already", t->name,
-			 b.data);
-	else
-		verr_wrap(e, "%s '%s'", t->name, b.data);
+	if (strcmp(db_sqlstate(db), "23505") == 0) {
+		f = constrained(t, e->msg, "key");
+		if (f && f != t->fields)
+			verr_set(e, VERR_CONFLICT,
+				 "%s '%s': another has this '%s' already",
+				 t->name, b.data, f->name);
+		else
+			verr_set(e, VERR_CONFLICT, "%s '%s' exists already",
+				 t->name, b.data);
+	} else {
+		f = constrained(t, e->msg, "check");
+		if (f)
+			verr_wrap(e, "field '%s' of %s '%s'", f->name, t->name,
+				  b.data);
+		else
+			verr_wrap(e, "%s '%s'", t->name, b.data);
+	}
 	buf_release(&b);
 	return -1;
 }

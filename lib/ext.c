@@ -138,6 +138,18 @@ unknown_field(const struct entity *t, const char *name, struct verr *e)
 	return verr_add(e, "\nhint: 'voip-ext fields %s' lists them", t->name);
 }
 
+static bool
+is_given(const struct command *c, const struct entity_field *f)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->values[i].field == f)
+			return true;
+	for (size_t i = 0; i < c->user_n; i++)
+		if (c->user_values[i].field == f)
+			return true;
+	return false;
+}
+
 static int
 add_value(struct command *c, const char *assignment, struct verr *e)
 {
@@ -159,6 +171,9 @@ add_value(struct command *c, const char *assignment, struct verr *e)
 	}
 	if (!v.field)
 		return unknown_field(c->entity, name, e);
+	if (is_given(c, v.field))
+		return verr_set(e, VERR_USAGE, "field '%s' is given twice",
+				name);
 	if (c->n + c->user_n == MAX_VALUES)
 		return verr_set(e, VERR_USAGE, "too many fields");
 	if (is_secret(v.field) && read_secret(c, &v, e) == -1)
@@ -594,22 +609,55 @@ parse(struct command *c, const struct verb **verb, int argc, const char **argv,
 	return add_values(c, argc - i, argv + i, e);
 }
 
+static void
+free_words(char **words, int n)
+{
+	for (int i = 0; words && i < n; i++) {
+		if (words[i])
+			hash_wipe(words[i], strlen(words[i]));
+		free(words[i]);
+	}
+	free(words);
+}
+
+static char **
+copy_words(int n, const char **words, struct verr *e)
+{
+	char **copy = calloc((size_t)n + 1, sizeof(*copy));
+
+	for (int i = 0; copy && i < n; i++) {
+		copy[i] = strdup(words[i]);
+		if (!copy[i]) {
+			free_words(copy, i);
+			copy = NULL;
+		}
+	}
+	if (!copy)
+		verr_set(e, VERR_RETRY, "out of memory");
+	return copy;
+}
+
+/* The arguments are hidden before anything waits for input or database. */
 int
 ext_run(const struct ext_options *o, int argc, const char **argv,
 	struct verr *e)
 {
 	struct command *c = calloc(1, sizeof(*c));
+	char **words = copy_words(argc, argv, e);
 	const struct verb *verb;
-	int rc;
+	int rc = -1;
 
-	if (!c)
-		return verr_set(e, VERR_RETRY, "out of memory");
-	c->options = o;
-	rc = parse(c, &verb, argc, argv, e);
 	hide_secrets(o);
-	if (rc == 0)
-		rc = run_verb(verb, c, e);
-	wipe_secrets(c);
+	if (!c)
+		verr_set(e, VERR_RETRY, "out of memory");
+	if (c && words) {
+		c->options = o;
+		rc = parse(c, &verb, argc, (const char **)words, e);
+		if (rc == 0)
+			rc = run_verb(verb, c, e);
+		wipe_secrets(c);
+	}
+	free_words(words, argc);
 	free(c);
 	return rc;
 }
