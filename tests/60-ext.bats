@@ -1,27 +1,25 @@
 #!/usr/bin/env bats
-# voip-ext: the directory from the shell, on a real database.
-# shellcheck disable=SC2154,SC2030,SC2031,SC2016
+# voip-ext: verbs, messages, secrets, what is shown, what is refused.
+# shellcheck disable=SC2154,SC2030,SC2031 # each test is a subshell
 
 load helper
 
 setup_file() {
 	clone_db
 	export PGUSER=voip_ext
-	voip-ext domain add a.example.com tenant_name=A
-	voip-ext domain add b.example.com
+	secret=$(mktemp -d)
+	export secret VOIP_SECRET_KEY_FILE=$secret/key
+	(umask 077 && printf '%064d\n' 7 >"$secret/key")
+	voip-ext domain add pbx.example.com
 }
 
 teardown_file() {
-	PGUSER=postgres drop_db
+	drop_db
+	rm -rf "$secret"
 }
 
-setup() {
-	cd "$BATS_TEST_DIRNAME/.." || return
-	export VOIP_SECRET_KEY_FILE=$BATS_TEST_TMPDIR/key
-	(umask 077 && printf '%064d\n' 1 >"$VOIP_SECRET_KEY_FILE")
-}
-
-as_owner() {
+# A database connection that may see all, for looking behind the program.
+look() {
 	PGUSER=postgres sql "$1"
 }
 
@@ -29,277 +27,338 @@ md5() {
 	printf %s "$1" | md5sum | cut -d' ' -f1
 }
 
-# The value of a field, by jsonl.
-field() {
-	voip-ext "$1" show "$2" --format=tsv | awk -F'\t' -v name="$3" '
-		NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) n = i }
-		NR == 2 { print $n }'
+# Everything that the database holds of the directory, as text.
+contents() {
+	local table
+
+	for table in users extensions trunks conferences voicemail_boxes audit; do
+		look "select t::text from voip.$table as t"
+	done
 }
 
-@test "add with a password makes user and extension, and only HA1 is kept" {
-	run -0 --separate-stderr voip-ext add 1001@a.example.com password=- \
-		full_name='Alice Liddell' description='Front desk' <<<'Gr"yp%on'
-	[ -z "$output$stderr" ]
-	[ "$(field extension 1001@a.example.com user)" = 1001 ]
-	[ "$(field user 1001@a.example.com full_name)" = 'Alice Liddell' ]
-	run -0 as_owner "select ha1, ha1b, ha1_sha256 from voip.users
-		where username = '1001'"
-	[ "$output" = "$(md5 '1001:a.example.com:Gr"yp%on')"$'\t'"$(
-		md5 '1001@a.example.com:a.example.com:Gr"yp%on')"$'\t'"$(
-		printf %s '1001:a.example.com:Gr"yp%on' | sha256sum | cut -d' ' -f1)" ]
-	[[ $(as_owner 'select * from voip.audit') != *Gr* ]]
-	[[ $(voip-ext user show 1001@a.example.com -f json) != *"$(md5 '1001:a.example.com:Gr"yp%on')"* ]]
+# ENTITY KEY FIELD=VALUE...: add, show, set, list, rm, each with its refusals.
+whole_life() {
+	local entity=$1 key=$2 change=$3
+
+	shift 3
+	run -0 voip-ext "$entity" add "$key" "$@"
+	[ "$output" = "" ]
+	run -1 voip-ext "$entity" add "$key" "$@"
+	[ "$output" = "voip-ext: $entity '$key' exists already" ]
+	run -0 voip-ext "$entity" set "$key" "$change"
+	run -0 voip-ext "$entity" show "$key" --format=tsv
+	[ "$(tail -n 1 <<<"$output" | cut -f1)" = "$key" ]
+	run -0 voip-ext "$entity" list "$change" --format=tsv
+	[ "$(tail -n 1 <<<"$output" | cut -f1)" = "$key" ]
+	run -0 voip-ext "$entity" rm "$key"
+	for verb in show rm; do
+		run -1 voip-ext "$entity" "$verb" "$key"
+		[ "$output" = "voip-ext: $entity '$key' does not exist" ]
+	done
+	run -1 voip-ext "$entity" set "$key" "$change"
+	[ "$output" = "voip-ext: $entity '$key' does not exist" ]
 }
 
-@test "password=random is printed once and is what HA1 was made of" {
-	run -0 voip-ext add 1002@a.example.com password=random --format=tsv
-	secret=$(tail -n 1 <<<"$output" | cut -f2)
-	[[ $secret =~ ^[A-Za-z0-9_-]{43}$ ]]
-	[ "$(as_owner "select ha1 from voip.users where username = '1002'")" = \
-		"$(md5 "1002:a.example.com:$secret")" ]
+@test "each entity is added, changed, shown, listed and removed by its key" {
+	at=@life.example.com
+	voip-ext domain add "${at#@}"
+	voip-ext user add "anna$at"
+	voip-ext queue add "desk$at"
+	voip-ext group add "all$at"
+	voip-ext ivr add "door$at"
+	whole_life domain other.example.com tenant_name=Other active=true
+	whole_life user "bert$at" role=admin full_name=Bert
+	whole_life extension "100$at" description=desk queue=desk
+	whole_life queue "support$at" strategy=random max_wait_time=9
+	whole_life member "desk/anna$at" tier=3 position=2
+	whole_life group "team$at" description=Team
+	whole_life groupmember "all/anna$at" position=4
+	whole_life ivr "menu$at" timeout_seconds=7
+	whole_life entry "door/1$at" order_num=3 action=transfer \
+		action_data=200
+	whole_life voicemail "200$at" keep=false pin=1234
+	whole_life conference "300$at" record=true moderator_pin=99
+	whole_life trunk carrier1 port=5070 host=sip.example.net
+	whole_life policy Long retention_days=400
+	whole_life node sip:10.0.0.11:5080 weight=9
+	whole_life address 192.0.2.0/24 tag=office
+	whole_life emergency 112 description=rescue
 }
 
-@test "a literal password is gone from the process list while the program works" {
-	PGUSER=postgres psql -Xq <<'SQL' >"$BATS_TEST_TMPDIR/lock" 2>&1 &
-begin; lock table voip.domains in access exclusive mode;
-select pg_sleep(30);
-SQL
-	locker=$!
-	wait_for bash -c "[ \"\$(PGUSER=postgres psql -XqAtc \"select count(*)
-		from pg_stat_activity where query like '%pg_sleep(30)%'
-		and pid <> pg_backend_pid()\")\" = 1 ]"
-	voip-ext add 1003@a.example.com password=visible1 &
+@test "a password becomes HA1, HA1b and the SHA-256 form of user, domain and password" {
+	run -0 voip-ext add 1001@pbx.example.com password=geheim
+	[ "$output" = "" ]
+	[ "$(look "select ha1, ha1b, ha1_sha256 from voip.users
+		where username = '1001'")" = "$(md5 1001:pbx.example.com:geheim)"$'\t'"$(
+		md5 1001@pbx.example.com:pbx.example.com:geheim)"$'\t'"$(
+		printf %s 1001:pbx.example.com:geheim | sha256sum | cut -d' ' -f1)" ]
+	[ "$(voip-ext list extension=1001 -f tsv | tail -n 1 | cut -f1-3)" = \
+		$'1001@pbx.example.com\tuser\t1001' ]
+}
+
+@test "a password is one line of standard input, and an empty one is refused" {
+	printf 'of stdin\nanother\n' |
+		voip-ext user add pipe@pbx.example.com password=-
+	[ "$(look "select ha1 from voip.users where username = 'pipe'")" = \
+		"$(md5 'pipe:pbx.example.com:of stdin')" ]
+	run -65 voip-ext user set pipe@pbx.example.com password=- </dev/null
+	[ "$output" = "voip-ext: no secret on standard input" ]
+}
+
+@test "a random password is printed once, is the account's, and is another each time" {
+	run -0 --separate-stderr voip-ext add r1@pbx.example.com password=random -f tsv
+	first=$(tail -n 1 <<<"$output" | cut -f2)
+	[ "${#first}" -eq 43 ]
+	[ "$stderr" = "" ]
+	[ "$(look "select ha1 from voip.users where username = 'r1'")" = \
+		"$(md5 "r1:pbx.example.com:$first")" ]
+	run -0 voip-ext set r1@pbx.example.com password=random -f tsv
+	[ "$(tail -n 1 <<<"$output" | cut -f2)" != "$first" ]
+}
+
+@test "no secret is in the database, the audit, the answers or the messages" {
+	word=Swordfish-77
+	voip-ext user add s1@pbx.example.com password=$word reverse_auth_pass=$word
+	voip-ext trunk add secret-trunk host=192.0.2.1 password=$word
+	voip-ext conference add 900@pbx.example.com pin=$word
+	run -1 voip-ext user add s1@pbx.example.com password=$word
+	[[ $output != *$word* ]]
+	run -65 voip-ext user add "s 2@pbx.example.com" password=$word
+	[[ $output != *$word* ]]
+	run -0 contents
+	[[ $output != *$word* ]]
+	[[ $output != *"$(printf %s $word | od -An -tx1 | tr -d ' \n')"* ]]
+	ha1=$(md5 "s1:pbx.example.com:$word")
+	run -0 look 'select a::text from voip.audit as a'
+	[[ $output != *$ha1* ]]
+	[[ $output == *'********'* ]]
+	for format in table tsv csv json jsonl; do
+		run -0 voip-ext user show s1@pbx.example.com --format=$format
+		[[ $output == *'********'* ]]
+		[[ $output != *$word* && $output != *$ha1* ]]
+	done
+}
+
+@test "the process list does not show a literal password once the program has started" {
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	voip-ext user add proc@pbx.example.com reverse_auth_pass=Swordfish-88 \
+		password=- <"$BATS_TEST_TMPDIR/in" 3>&- &
 	pid=$!
-	wait_for bash -c "PGUSER=postgres psql -XqAtc \"select 1 from pg_stat_activity
-		where usename = 'voip_ext' and wait_event_type = 'Lock'\" | grep -q 1"
-	run -1 grep -a visible1 "/proc/$pid/cmdline"
-	run -0 grep -a 'password=\*\*\*\*\*\*\*\*' "/proc/$pid/cmdline"
-	as_owner "select pg_terminate_backend(pid) from pg_stat_activity
-		where query like '%pg_sleep(30)%' and pid <> pg_backend_pid()"
-	wait "$locker" || :
+	exec 4>"$BATS_TEST_TMPDIR/in"
+	hidden() {
+		tr '\0' ' ' <"/proc/$pid/cmdline" |
+			grep -F 'reverse_auth_pass=************'
+	}
+	wait_for hidden
+	echo geheim >&4
+	exec 4>&-
 	wait "$pid"
-	[ "$(as_owner "select ha1 from voip.users where username = '1003'")" = \
-		"$(md5 1003:a.example.com:visible1)" ]
 }
 
-@test "the same number in two tenants is two numbers" {
-	run -0 voip-ext add 1001@b.example.com password=x
-	[ "$(voip-ext list extension=1001 -f tsv | wc -l)" -eq 3 ]
-	[ "$(voip-ext list --domain b.example.com -f tsv | tail -n +2 | cut -f1)" = \
-		1001@b.example.com ]
+@test "a number whose second part fails leaves no user" {
+	voip-ext user add other@pbx.example.com
+	voip-ext add 1500@pbx.example.com user=other
+	run -1 voip-ext add 1500@pbx.example.com password=x
+	[ "$(look "select count(*) from voip.users where username = '1500'")" -eq 0 ]
+	voip-ext rm 1500@pbx.example.com
 }
 
-@test "what exists already is a conflict, also when two add it at once" {
-	run -1 voip-ext domain add a.example.com
-	[ "$output" = "voip-ext: domain 'a.example.com' exists already" ]
-	run -1 voip-ext user add 1001@a.example.com
-	[ "$output" = "voip-ext: user '1001@a.example.com' exists already" ]
-	for i in 1 2 3 4; do
-		{
-			status=0
-			voip-ext add 1050@a.example.com password=x || status=$?
-			echo "$status" >"$BATS_TEST_TMPDIR/status.$i"
-		} &
+@test "two that add the same key at once: one succeeds, one is told that it exists" {
+	voip-ext user add twice@pbx.example.com 2>"$BATS_TEST_TMPDIR/1" &
+	one=$!
+	voip-ext user add twice@pbx.example.com 2>"$BATS_TEST_TMPDIR/2" &
+	two=$!
+	first=0 second=0
+	wait "$one" || first=$?
+	wait "$two" || second=$?
+	[ "$((first + second))" -eq 1 ]
+	[ "$(cat "$BATS_TEST_TMPDIR"/[12])" = \
+		"voip-ext: user 'twice@pbx.example.com' exists already" ]
+}
+
+@test "awkward names and values are refused or kept as they are, and never taken for SQL" {
+	for name in "a'b" 'a"b' 'a;b' 'a%b' 'a b' 'a\b' "a\$1" 'ä' \
+		$'a\tb' $'a\nb' $'a\001b' "$(printf 'a%.0s' {1..65})" ''; do
+		run -65 voip-ext user add "$name@pbx.example.com"
 	done
-	wait
-	[ "$(sort "$BATS_TEST_TMPDIR"/status.* | tr '\n' ' ')" = '0 1 1 1 ' ]
+	run -65 voip-ext user add "x@pbx.example.com'; drop table voip.users; --"
+	run -65 voip-ext user add x@pbx.example.com full_name=$'a\001b'
+	run -0 voip-ext user add "$(printf 'a%.0s' {1..64})@pbx.example.com"
+	run -0 voip-ext user add -- -x@pbx.example.com
+	value="Ümit O'Neil \"; drop table voip.users; -- %s %n \$1 \\"
+	run -0 voip-ext user set -- -x@pbx.example.com "full_name=$value"
+	[ "$(look "select full_name from voip.users where username = '-x'")" = "$value" ]
+	run -0 voip-ext user list "full_name=$value" --format=jsonl
+	[ "$(wc -l <<<"$output")" -eq 1 ]
 }
 
-@test "when the second half fails, the first is not there either" {
-	run -65 voip-ext add 1060@a.example.com password=x recording_policy=none
-	[ "$output" = "voip-ext: policy 'none' does not exist" ]
-	run -1 voip-ext user show 1060@a.example.com
-	[ "$output" = "voip-ext: user '1060@a.example.com' does not exist" ]
+@test "every wrong command line is 64 and says what was wrong" {
+	run -64 voip-ext
+	[[ $output == "voip-ext: no verb given"* ]]
+	run -64 voip-ext nonsense
+	[[ $output == "voip-ext: 'nonsense' is no entity and no verb"* ]]
+	run -64 voip-ext user add
+	[[ $output == "voip-ext: 'add' needs a key"* ]]
+	run -64 voip-ext user show x@pbx.example.com y
+	[[ $output == "voip-ext: unexpected argument 'y'"* ]]
+	run -64 voip-ext user add x@pbx.example.com full_nam=y
+	[[ $output == *"'user' has no field 'full_nam'"*"hint: did you mean 'full_name'?"* ]]
+	run -64 voip-ext user add x@pbx.example.com word
+	[[ $output == *"'word' is not FIELD=VALUE"* ]]
+	run -64 voip-ext user set 1001@pbx.example.com
+	[[ $output == *"nothing to set"* ]]
+	run -64 voip-ext user set 1001@pbx.example.com created_at=now
+	[[ $output == *"field 'created_at' of 'user' cannot be written"* ]]
+	run -64 voip-ext add 1600@pbx.example.com
+	[[ $output == *"'extension' needs the field 'type'"* ]]
 }
 
-@test "set changes fields, of the user too, and an empty value empties one" {
-	run -0 voip-ext set 1001@a.example.com description=Desk email=a@example.com
-	[ "$(field extension 1001@a.example.com description)" = Desk ]
-	[ "$(field user 1001@a.example.com email)" = a@example.com ]
-	run -0 voip-ext set 1001@a.example.com description= email=
-	[ "$(as_owner "select description || '|' || coalesce(u.email, 'null')
-		from voip.extensions as x join voip.users as u on u.id = x.user_id
-		where extension = '1001' and username = '1001'
-		and u.email is null limit 1")" = '|null' ]
-	run -1 voip-ext set 4711@a.example.com description=x
-	[ "$output" = "voip-ext: extension '4711@a.example.com' does not exist" ]
-	run -64 voip-ext set 1001@a.example.com
-	[[ $output == "voip-ext: nothing to set"* ]]
+@test "a wrong value is 65 and names its field" {
+	run -65 voip-ext user add x@pbx.example.com role=boss
+	[[ $output == *"field 'role' of 'user': 'boss' is none of: agent supervisor admin"* ]]
+	run -65 voip-ext user add x@pbx.example.com max_calls=-1
+	[[ $output == *"field 'max_calls' of 'user': '-1' is not a number from 0 to 2147483647"* ]]
+	run -65 voip-ext user add x
+	[[ $output == *"'x' names no domain"* ]]
+	run -65 voip-ext add 1601@pbx.example.com queue=none
+	[[ $output == *"queue 'none@pbx.example.com' does not exist"* ]]
+	run -1 voip-ext user add x@nowhere.example.com
+	[[ $output == *"domain 'nowhere.example.com' does not exist"* ]]
 }
 
-@test "a password change is a new HA1, and a rename needs a password" {
-	run -0 voip-ext user add bob@a.example.com password=one
-	run -1 voip-ext user set bob@a.example.com username=robert
-	[[ $output == *"a password is part of the old name"*"hint: give password= together with username="* ]]
-	run -0 voip-ext user set bob@a.example.com username=robert password=two
-	[ "$(as_owner "select ha1 from voip.users where username = 'robert'")" = \
-		"$(md5 robert:a.example.com:two)" ]
-	run -1 voip-ext domain set a.example.com domain=c.example.com
+@test "an emptied field is null, or its default again" {
+	voip-ext user add e1@pbx.example.com role=admin email=a@example.com max_calls=3
+	voip-ext user set e1@pbx.example.com role= email= max_calls=
+	[ "$(look "select role, email is null, max_calls is null from voip.users
+		where username = 'e1'")" = $'agent\tt\tt' ]
+}
+
+@test "a field that is given twice is refused" {
+	run -64 voip-ext user add two@pbx.example.com role=agent role=admin
+	[[ $output == "voip-ext: field 'role' is given twice"* ]]
+	run -64 voip-ext add two@pbx.example.com password=a password=b
+	[[ $output == "voip-ext: field 'password' is given twice"* ]]
+	run -1 voip-ext user show two@pbx.example.com
+}
+
+@test "a refusal of the database names the field that it is about" {
+	run -65 voip-ext policy add Short retention_days=0
+	[[ $output == "voip-ext: field 'retention_days' of policy 'Short': "* ]]
+	voip-ext queue add one@pbx.example.com extension=650
+	run -1 voip-ext queue add two@pbx.example.com extension=650
+	[ "$output" = "voip-ext: queue 'two@pbx.example.com': another has this 'extension' already" ]
+	run -65 voip-ext add 1650@pbx.example.com type=queue need_media=false
+	[[ $output == "voip-ext: field 'need_media' of extension '1650@pbx.example.com': "* ]]
+}
+
+@test "media is as the type wants it when nobody says" {
+	voip-ext add 1660@pbx.example.com type=user need_media=true
+	voip-ext set 1660@pbx.example.com need_media=
+	[ "$(look "select need_media from voip.extensions
+		where extension = '1660'")" = f ]
+}
+
+@test "what is in use is kept, and its users are named" {
+	voip-ext user add used@pbx.example.com
+	voip-ext add 1700@pbx.example.com user=used
+	run -1 voip-ext user rm used@pbx.example.com
+	[ "$output" = "voip-ext: user 'used@pbx.example.com' is in use by extension '1700@pbx.example.com'" ]
+	run -1 voip-ext domain rm pbx.example.com
+	[[ $output == *"domain 'pbx.example.com' is in use by user '"* ]]
+}
+
+@test "a user goes with the last number that points to it, and not before" {
+	voip-ext add 1800@pbx.example.com type=user
+	voip-ext add 1801@pbx.example.com user=1800
+	voip-ext rm 1800@pbx.example.com
+	run -0 voip-ext user show 1800@pbx.example.com
+	voip-ext rm 1801@pbx.example.com
+	run -1 voip-ext user show 1800@pbx.example.com
+}
+
+@test "neither a user nor a domain with passwords is renamed without new ones" {
+	voip-ext domain add old.example.com
+	voip-ext user add u@old.example.com password=x
+	run -1 voip-ext user set u@old.example.com username=v
 	[[ $output == *"a password is part of the old name"* ]]
+	run -1 voip-ext domain set old.example.com domain=new.example.com
+	run -0 voip-ext user set u@old.example.com username=v password=y
+	[ "$(look "select ha1 from voip.users where username = 'v'")" = \
+		"$(md5 v:old.example.com:y)" ]
 }
 
-@test "rm names what stands in its way, and takes an unused user along" {
-	voip-ext queue add desk@a.example.com
-	voip-ext add 1070@a.example.com password=x
-	voip-ext add 1071@a.example.com user=1070
-	voip-ext member add desk/1070@a.example.com
-	run -1 voip-ext user rm 1070@a.example.com
-	[ "$output" = "voip-ext: user '1070@a.example.com' is in use by extension '1070@a.example.com', extension '1071@a.example.com', member 'desk/1070@a.example.com'" ]
-	run -1 voip-ext domain rm a.example.com
-	[[ $output == *"is in use by user "*", ..."* ]]
-	run -0 voip-ext rm 1070@a.example.com
-	run -0 voip-ext user show 1070@a.example.com
-	run -0 voip-ext member rm desk/1070@a.example.com
-	run -0 voip-ext rm 1071@a.example.com
-	run -1 voip-ext user show 1070@a.example.com
-	run -1 voip-ext rm 1071@a.example.com
+@test "a dry run checks everything and changes nothing" {
+	before=$(contents)
+	run -0 voip-ext --dry-run user add dry@pbx.example.com password=x
+	run -0 voip-ext --dry-run user set 1001@pbx.example.com full_name=Dry
+	run -0 voip-ext -n rm 1001@pbx.example.com
+	run -1 voip-ext -n user add 1001@pbx.example.com
+	[ "$(contents)" = "$before" ]
 }
 
-@test "references are found in the same domain only, and give the type" {
-	voip-ext queue add sales@b.example.com strategy=top-down
-	run -0 voip-ext add 8001@b.example.com queue=sales
-	[ "$(field extension 8001@b.example.com type)" = queue ]
-	run -65 voip-ext add 8001@a.example.com queue=sales
-	[ "$output" = "voip-ext: queue 'sales@a.example.com' does not exist" ]
-	run -65 voip-ext add 8001@a.example.com queue=sales@b.example.com
-	[[ $output == *"is of another domain than 'a.example.com'"* ]]
-	run -64 voip-ext add 8002@a.example.com
-	[ "${lines[0]}" = "voip-ext: 'extension' needs the field 'type'" ]
-}
-
-@test "unknown words, fields and values are named with what would be right" {
-	run -64 voip-ext frobnicate x
-	[[ $output == *"'frobnicate' is no entity and no verb"*"hint: entities: domain user extension"* ]]
-	run -64 voip-ext add 1@a.example.com pasword=x
-	[[ $output == *"'extension' has no field 'pasword'"* ]]
-	run -64 voip-ext add 1@a.example.com nonsense
-	[[ $output == *"'nonsense' is not FIELD=VALUE"* ]]
-	run -65 voip-ext add 1@a.example.com type=phone
-	[[ $output == "voip-ext: field 'type' of 'extension': 'phone' is none of: user queue"* ]]
-	run -65 voip-ext queue add q@a.example.com max_wait_time=-1
-	[[ $output == *"field 'max_wait_time' of 'queue': '-1' is not a number"* ]]
-	run -65 voip-ext add 1001 type=user
-	[[ $output == *"'1001' names no domain"*"NAME@DOMAIN"* ]]
-	run -65 voip-ext add 1@missing.example.com password=x || run -1 voip-ext add 1@missing.example.com password=x
-	[[ $output == *"domain 'missing.example.com' does not exist"* ]]
-	run -64 voip-ext set 1001@a.example.com created_at=now
-	[[ $output == *"cannot be written"* ]]
-	run -64 voip-ext show
-	[[ $output == *"'show' needs a key"* ]]
-}
-
-@test "nasty names are refused, or kept to the byte" {
-	local name
-	for name in "1'; drop table voip.users; --" $'1\n2' '1 2' '%s' 'x/y' \
-		"$(printf '%065d' 0)" '${system(id)}' 'é'; do
-		run -65 voip-ext add "$name@a.example.com" password=x
-	done
-	for name in "O'Brien; \"drop\" \\ %s" 'Zoë <b>&amp;' '${system id}' '名前' '-n'; do
-		voip-ext user set 1001@a.example.com full_name="$name"
-		[ "$(voip-ext user show 1001@a.example.com -f jsonl |
-			grep -o '"full_name":"\([^"\\]\|\\.\)*"')" = \
-			"\"full_name\":$(PGUSER=postgres sql "select to_json(full_name)
-				from voip.users where username = '1001' and domain_id =
-				(select id from voip.domains where domain = 'a.example.com')")" ]
-		[ "$(as_owner "select full_name from voip.users where username = '1001'
-			and full_name <> ''")" = "$name" ]
-	done
-	run -65 voip-ext user set 1001@a.example.com full_name=$'a\tb'
-	run -65 voip-ext user set 1001@a.example.com full_name=$'\xff\xfe'
-}
-
-@test "each format holds the same rows" {
-	run -0 voip-ext queue list --domain b.example.com --format=json
-	[ "$(grep -c '"queue":"sales@b.example.com"' <<<"$output")" -eq 1 ]
-	[[ $output == *'"strategy":"top-down","max_wait_time":300,'*'"tier_rules_apply":true'* ]]
-	run -0 voip-ext queue list --domain b.example.com --format=csv
-	[[ ${lines[1]} == 'sales@b.example.com,,top-down,300,'* ]]
-	run -0 voip-ext queue list --domain b.example.com
-	[[ ${lines[0]} == 'queue '*'extension '*'strategy '* ]]
-	run -64 voip-ext list --format=xml
-}
-
-@test "--dry-run makes every check and changes nothing" {
-	before=$(as_owner 'select count(*) from voip.audit')
-	run -0 voip-ext --dry-run add 1080@a.example.com password=x
-	run -1 voip-ext --dry-run domain rm a.example.com
-	run -1 voip-ext show 1080@a.example.com
-	[ "$(as_owner 'select count(*) from voip.audit')" = "$before" ]
-}
-
-@test "secrets that must be sent are sealed with the key file" {
-	run -0 voip-ext trunk add carrier1 host=sip.example.net username=u password=- <<<'t0psecret'
-	[ "$(field trunk carrier1 password)" = '********' ]
-	[ "$(as_owner "select substr(password, 1, 1) = '\\x01',
-		position('t0psecret'::bytea in password) from voip.trunks")" = $'t\t0' ]
-	chmod 644 "$VOIP_SECRET_KEY_FILE"
-	run -78 voip-ext trunk set carrier1 password=x
-	[[ $output == *"is open to others"*"hint: chmod 0640"* ]]
-	rm "$VOIP_SECRET_KEY_FILE"
-	run -78 voip-ext trunk set carrier1 password=x
-	[[ $output == *"cannot open key file"* ]]
+@test "lists are of one domain when asked, and each format holds the same rows" {
+	voip-ext domain add list.example.com
+	voip-ext user add b@list.example.com
+	voip-ext user add a@list.example.com full_name='A, "B"'
+	run -0 voip-ext user list -d list.example.com -f tsv
+	[ "$(cut -f1,2 <<<"$output")" = $'user\tfull_name\na@list.example.com\tA, "B"\nb@list.example.com\t' ]
+	run -0 voip-ext user list -d list.example.com -f csv
+	[[ $output == *'a@list.example.com,"A, ""B"""'* ]]
+	run -0 voip-ext user list -d list.example.com -f jsonl
+	[[ ${lines[0]} == '{"user":"a@list.example.com","full_name":"A, \"B\"",'* ]]
+	run -0 voip-ext user list -d list.example.com -f json
+	[[ $output == '['*']' ]]
+	run -0 voip-ext user list -d list.example.com
+	[[ $output == *a@list.example.com* && $output != *created_at* ]]
+	run -64 voip-ext policy list -d list.example.com
 }
 
 @test "the audit names who did it" {
-	voip-ext add 1090@a.example.com password=x
-	[ "$(as_owner "select distinct actor, program from voip.audit
-		where key = '1090'")" = "os:${SUDO_USER:-$(id -un)}"$'\tvoip-ext' ]
+	SUDO_USER=alice voip-ext domain add audit.example.com
+	[ "$(look "select actor, role, action from voip.audit
+		where key = 'audit.example.com'")" = "$(
+		[ "$(id -u)" -eq 0 ] && echo os:alice || echo "os:$(id -un)")"$'\tvoip_ext\tinsert' ]
 }
 
-@test "every kind of thing can be added, shown, listed and removed" {
-	local entity key fields
-	while read -r entity key fields; do
-		echo "$entity $key"
-		# shellcheck disable=SC2086 # a list of fields
-		voip-ext "$entity" add "$key" $fields
-		[ "$(field "$entity" "$key" "$entity")" = "$key" ]
-		[ "$(voip-ext "$entity" list -f tsv | cut -f1 | grep -cxF "$key")" -eq 1 ]
-	done <<-'END'
-		ivr main@b.example.com timeout_seconds=7
-		entry main/1@b.example.com action=queue action_data=sales
-		voicemail 1001@b.example.com pin=1234
-		conference 3000@b.example.com max_members=5
-		group ring@b.example.com
-		groupmember ring/1001@b.example.com position=2
-		member sales/1001@b.example.com tier=2
-		trunk carrier2 host=192.0.2.1 domain=b.example.com
-		policy Everything record_inbound=true
-		node sip:192.0.2.11:5080 weight=10
-		address 192.0.2.0/24 tag=office
-		emergency 112 trunk=carrier2
-		user carol@b.example.com role=admin
-		extension 0X.@b.example.com trunk=carrier2
-	END
-	run -1 voip-ext trunk rm carrier2
-	[[ $output == *"is in use by extension '0X.@b.example.com', emergency '112'"* ]]
-	for key in 'extension 0X.@b.example.com' 'emergency 112' 'trunk carrier2' \
-		'entry main/1@b.example.com' 'ivr main@b.example.com' \
-		'groupmember ring/1001@b.example.com' 'group ring@b.example.com' \
-		'node sip:192.0.2.11:5080' 'address 192.0.2.0/24' \
-		'policy Everything' 'conference 3000@b.example.com' \
-		'voicemail 1001@b.example.com' 'user carol@b.example.com' \
-		'member sales/1001@b.example.com'; do
-		# shellcheck disable=SC2086 # two words
-		run -0 voip-ext ${key%% *} rm "${key#* }"
-		run -1 voip-ext "${key%% *}" show "${key#* }"
+@test "a database that is away is 75, and a full device 71" {
+	PGHOST=127.0.0.1 PGPORT=1 run -75 voip-ext list --set database_wait=0
+	run -71 bash -c 'voip-ext user list >/dev/full'
+}
+
+@test "a key file that is missing is 78 and nothing is written" {
+	VOIP_SECRET_KEY_FILE=/nonexistent run -78 voip-ext trunk add keyless \
+		host=192.0.2.1 password=x
+	[[ $output == *"cannot open key file '/nonexistent'"* ]]
+	run -1 voip-ext trunk show keyless
+}
+
+@test "every entity and every field is in the manual" {
+	page=$BATS_TEST_DIRNAME/../man/voip-ext.1
+	run -64 voip-ext nonsense
+	entities=$(sed -n 's/.*entities: \(.*\); verbs.*/\1/p' <<<"$output")
+	[ -n "$entities" ]
+	for entity in $entities; do
+		section=$(sed -n "/^\.It Cm $entity Ar /,/^\.It Cm [a-z]* Ar /p" "$page")
+		[ -n "$section" ]
+		while IFS=$'\t' read -r field _; do
+			grep -q "^\.It Cm $field Pq " <<<"$section" || {
+				echo "$entity: $field is not in voip-ext(1)"
+				return 1
+			}
+		done < <(voip-ext fields "$entity" --format=tsv | tail -n +2)
 	done
 }
 
-@test "a database that is away is a temporary failure" {
-	PGHOST=127.0.0.1 PGPORT=1 run -75 voip-ext list
-}
-
-@test "each entity and each of its fields is in the manual" {
-	local entity name
-	for entity in $(voip-ext frobnicate 2>&1 | sed -n 's/^hint: entities: \(.*\); verbs.*/\1/p'); do
-		grep -q "^\.It Cm $entity Ar" man/voip-ext.1
-		voip-ext fields "$entity" --format=tsv | tail -n +2 | cut -f1 |
-			while read -r name; do
-				sed -n "/^\.It Cm $entity Ar/,/^\.It Cm [a-z]* Ar/p" man/voip-ext.1 |
-					grep -q "^\.It Cm $name Pq" || {
-					echo "$entity has $name"
-					exit 1
-				}
-			done
-	done
+@test "references are found in the same domain only, and give the type" {
+	voip-ext domain add b.example.com
+	voip-ext queue add tops@b.example.com strategy=top-down
+	run -0 voip-ext add 8800@b.example.com queue=tops
+	[ "$(look "select type from voip.extensions where extension = '8800'")" = queue ]
+	run -65 voip-ext add 8800@pbx.example.com queue=tops
+	[ "$output" = "voip-ext: queue 'tops@pbx.example.com' does not exist" ]
+	run -65 voip-ext add 8800@pbx.example.com queue=tops@b.example.com
+	[[ $output == *"is of another domain than 'pbx.example.com'"* ]]
+	voip-ext add 1001@b.example.com password=x
+	run -0 voip-ext list --domain b.example.com extension=1001 --format=tsv
+	[ "$(tail -n +2 <<<"$output" | cut -f1)" = 1001@b.example.com ]
 }
