@@ -227,18 +227,21 @@ int
 cdrqueue_load(struct spool *s, struct cdrqueue_batch *b, size_t max,
 	      char **names, size_t *count, struct verr *e)
 {
+	struct verr failed = VERR_INIT;
 	char **all;
 	size_t n, i = 0;
-	int rc = 0;
 
 	*count = 0;
 	if (spool_list(s, max, &all, &n, e) == -1)
 		return -1;
-	for (; rc == 0 && i < n && b->bytes < LOAD_MAX_BYTES; i++)
-		rc = load_one(s, b, all[i], names, count, e);
+	/* One that cannot be read does not hold up the others. */
+	for (; i < n && b->bytes < LOAD_MAX_BYTES; i++)
+		load_one(s, b, all[i], names, count, &failed);
 	for (; i < n; i++)
 		free(all[i]);
 	free(all);
-	/* One that cannot be read must not hold up the others. */
-	return *count ? 0 : rc;
+	if (*count || failed.kind == VERR_NONE)
+		return 0;
+	*e = failed;
+	return -1;
 }

@@ -61,7 +61,8 @@ int
 cdrqueue_stage(struct spool *s, const struct cdrqueue_row *row, struct verr *e);
 /*
  * Add the oldest records to the batch, at most `max` or 8 MiB.  `names` has
- * room for `max`; the caller frees each.  What is no record is set aside.
+ * room for `max`; the caller frees each.  What is no record is set aside, what
+ * cannot be read is passed over; -1 when nothing else is there.
  */
 int cdrqueue_load(struct spool *s, struct cdrqueue_batch *b, size_t max,
 		  char **names, size_t *count, struct verr *e);

@@ -83,6 +83,22 @@ spool_close(struct spool *s)
 	free(s);
 }
 
+/*
+ * What root makes (a person at the shell) belongs to the directory's owner: the
+ * service must be able to read it.
+ */
+static int
+give_to_owner(const struct spool *s, int fd)
+{
+	struct stat st;
+
+	if (geteuid() != 0)
+		return 0;
+	if (fstat(s->dir, &st) == -1)
+		return -1;
+	return fchown(fd, st.st_uid, st.st_gid);
+}
+
 /* --- writing ---------------------------------------------------------- */
 
 /* What may pass when somebody makes room is worth another try. */
@@ -199,6 +215,7 @@ spool_stage(struct spool *s, const struct spool_header *headers,
 		goto out;
 	}
 	if (flock(file->fd, LOCK_EX | LOCK_NB) == -1 ||
+	    give_to_owner(s, file->fd) == -1 ||
 	    write_all(file->fd,
 		      (struct iovec[]){ { head.data, head.len },
 					{ (void *)data, len } },
@@ -416,6 +433,22 @@ spool_remove(struct spool *s, const char *name, struct verr *e)
 	return 0;
 }
 
+static int
+make_bad(struct spool *s)
+{
+	int fd, rc;
+
+	if (mkdirat(s->dir, "bad", 0700) == -1)
+		return errno == EEXIST ? 0 : -1;
+	fd = openat(s->dir, "bad",
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1)
+		return -1;
+	rc = give_to_owner(s, fd);
+	close(fd);
+	return rc;
+}
+
 int
 spool_set_aside(struct spool *s, const char *name, struct verr *e)
 {
@@ -423,8 +456,7 @@ spool_set_aside(struct spool *s, const char *name, struct verr *e)
 	char bad[80];
 
 	snprintf(bad, sizeof(bad), "bad/%s", name);
-	if ((mkdirat(s->dir, "bad", 0700) == -1 && errno != EEXIST) ||
-	    renameat(s->dir, name, s->dir, bad) == -1)
+	if (make_bad(s) == -1 || renameat(s->dir, name, s->dir, bad) == -1)
 		return verr_sys(e, VERR_SYSTEM,
 				"cannot set '%s' of spool '%s' aside", name,
 				s->path);
@@ -581,12 +613,29 @@ spool_clean(struct spool *s, struct verr *e)
 
 /* --- one drainer ------------------------------------------------------ */
 
+/* Only a file of our own making is given away, never what a link leads to. */
+static int
+open_lock(struct spool *s)
+{
+	const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+	int fd = openat(s->dir, ".lock", flags | O_CREAT | O_EXCL, 0600);
+
+	if (fd == -1)
+		return errno == EEXIST ? openat(s->dir, ".lock", flags) : -1;
+	if (give_to_owner(s, fd) == -1) {
+		close(fd);
+		unlinkat(s->dir, ".lock", 0);
+		return -1;
+	}
+	return fd;
+}
+
 int
 spool_lock(struct spool *s, struct verr *e)
 {
 	if (s->lock != -1)
 		return 1;
-	s->lock = openat(s->dir, ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	s->lock = open_lock(s);
 	if (s->lock == -1)
 		return verr_sys(e, VERR_SYSTEM, "cannot lock spool '%s'",
 				s->path);

@@ -322,6 +322,31 @@ spool_is_empty() {
 	queued 1
 }
 
+@test "a record that cannot be read stays and holds nobody up" {
+	mkdir -m 700 "$spool"
+	mkdir "$spool/00000000001.000000-1-000000"
+	VOIP_DATABASE=host=/nothing voip-cdr-ingest \
+		<"$captured/cdr-json/tone-aleg.json" >/dev/null 2>&1
+	run -75 voip-cdr-ingest drain
+	[[ $output == *'1 drained'* ]]
+	[[ $output == *"cannot read '00000000001.000000-1-000000' in spool"* ]]
+	queued 1
+}
+
+@test "what root leaves in the spool belongs to the service" {
+	local owner file
+	mkdir -m 700 "$spool"
+	[ "$(id -u)" -ne 0 ] || chown nobody "$spool"
+	owner=$(stat -c %U "$spool")
+	echo junk >"$spool/00000000001.000000-1-000000"
+	voip-cdr-ingest drain
+	VOIP_DATABASE=host=/nothing voip-cdr-ingest \
+		<"$captured/cdr-json/tone-aleg.json" >/dev/null 2>&1
+	for file in "$spool"/.lock "$spool"/bad "$spool"/[0-9]*; do
+		[ "$(stat -c %U "$file")" = "$owner" ]
+	done
+}
+
 @test "a spool that cannot be written is a matter of configuration" {
 	VOIP_CDR_SPOOL_DIR=/proc/nothing run -78 voip-cdr-ingest --listen 127.0.0.1:0
 	[[ $output == *"cannot create spool '/proc/nothing'"* ]]
