@@ -10,6 +10,7 @@
 #include "conf.h"
 #include "db.h"
 #include "log.h"
+#include "utf8.h"
 
 /* A batch may be large and the disk slow; the caller has no one waiting. */
 #define MIN_TIMEOUT_MS 60000
@@ -237,15 +238,25 @@ bury(struct flush *f, const char *id, const char *leg_uuid,
      const char *start_time, const char *sqlstate, const char *reason,
      struct flush_counts *counts, struct verr *e)
 {
-	const struct db_param params[] = {
-		DB_TEXT(id),     DB_TEXT(leg_uuid), DB_TEXT(start_time),
-		DB_TEXT(reason), DB_TEXT(sqlstate),
-	};
+	struct buf text = BUF_INIT;
+	int rc;
 
+	/* cut within a character, it would be refused, for ever */
+	utf8_repair(&text, reason, strlen(reason));
 	log_event(LOG_LEVEL_WARNING, "cdr_dead", "queue_id", id, "leg_uuid",
 		  leg_uuid, "reason", reason, "sqlstate", sqlstate, NULL);
 	counts->dead++;
-	return db_query(f->db, NULL, dead_sql, 5, params, e);
+	if (buf_failed(&text))
+		rc = no_memory(e);
+	else
+		rc = db_query(f->db, NULL, dead_sql, 5,
+			      (const struct db_param[]){
+				      DB_TEXT(id), DB_TEXT(leg_uuid),
+				      DB_TEXT(start_time), DB_TEXT(text.data),
+				      DB_TEXT(sqlstate) },
+			      e);
+	buf_release(&text);
+	return rc;
 }
 
 /* A month that is met for the first time gets its partition. */

@@ -175,6 +175,19 @@ leg-166	23514	t	t" ]
 	counted cdr_queue 0
 }
 
+@test "flush buries a row whatever the words of the refusal" {
+	sql "create function public.site() returns trigger language plpgsql as
+		\$\$begin raise exception '%', new.destination ||
+		repeat('é', 2000); end\$\$;
+		create trigger site before insert on voip.cdr
+		for each row execute function public.site()"
+	queue 11
+	run -0 --separate-stderr voip-cdr-flush
+	sql 'drop function public.site() cascade'
+	[ "$output" = 'stored 0, duplicate 0, dead 11' ]
+	counted cdr_queue 0
+}
+
 @test "flush counts a uuid of the request that is not the body's; that counts" {
 	queue 2
 	sql "update voip.cdr_queue set query_uuid = 'a_' || query_uuid
