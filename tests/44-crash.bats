@@ -29,12 +29,21 @@ setup() {
 teardown() {
 	touch "$over" "$enough"
 	[ -z "${monkey:-}" ] || wait "$monkey" || :
-	pkill -KILL -f "voip-cdr-ingest --listen 127.0.0.1:$port" || :
+	stop_supervisors
+	cluster_remove
+}
+
+# Also what a supervisor started in the same moment.
+stop_supervisors() {
+	: >"$over"
 	for supervisor in "${supervisors[@]}"; do
-		pkill -KILL -P "$supervisor" || :
+		while kill -0 "$supervisor" 2>/dev/null; do
+			pkill -KILL -P "$supervisor" || :
+			read -rt 0.02 <> <(:) || :
+		done
 		wait "$supervisor" || :
 	done
-	cluster_remove
+	supervisors=()
 }
 
 # Start it again whenever it ends, as systemd does.
@@ -113,12 +122,7 @@ check_ledger() {
 	: >"$enough"
 	wait "$monkey"
 	echo "$(cat "$BATS_TEST_TMPDIR/kills") kills, $((legs * round)) legs"
-	: >"$over"
-	for supervisor in "${supervisors[@]}"; do
-		pkill -KILL -P "$supervisor" || :
-		wait "$supervisor" || :
-	done
-	supervisors=()
+	stop_supervisors
 	flush_all
 	check_ledger
 
@@ -129,8 +133,7 @@ check_ledger() {
 	for ((i = 1; i <= round; i++)); do
 		play "$i"
 	done
-	: >"$over"
-	pkill -KILL -P "${supervisors[0]}" || :
+	stop_supervisors
 	flush_all
 	check_ledger
 }
