@@ -10,16 +10,10 @@
 #include "out.h"
 #include "service.h"
 
-static int inetd;
-static char *listen_address;
+static struct service_face face;
 
-static const struct poptOption options[] = {
-	{ "inetd", '\0', POPT_ARG_NONE, &inetd, 0,
-	  "serve the connection on standard input", NULL },
-	{ "listen", '\0', POPT_ARG_STRING, &listen_address, 0,
-	  "serve at ADDRESS:PORT or unix:PATH", "ADDRESS" },
-	POPT_TABLEEND
-};
+static const struct poptOption options[] = { SERVICE_OPTIONS(face),
+					     POPT_TABLEEND };
 
 static const struct out_column columns[] = {
 	{ "file", OUT_TEXT },   { "record", OUT_NUMBER }, { "uuid", OUT_TEXT },
@@ -96,10 +90,8 @@ run(int argc, const char **argv, struct verr *e)
 		.stop = stop,
 		.filter = filter,
 	};
-	struct service_face face = { .listen = listen_address,
-				     .inetd = inetd,
-				     .filter = argc > 0 };
 
+	face.filter = argc > 0;
 	return service_run(&service, &face, argc, argv, e);
 }
 

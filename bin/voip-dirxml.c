@@ -11,8 +11,6 @@
 #include "service.h"
 
 static struct service_face face;
-static int inetd;
-static char *listen_address;
 static char *user;
 static char *group;
 static char *domain;
@@ -27,10 +25,7 @@ static struct poptOption options[] = {
 	  "print what FreeSWITCH gets for a domain", "DOMAIN" },
 	{ "group", '\0', POPT_ARG_STRING, &group, 0,
 	  "print what FreeSWITCH gets for a group", "GROUP@DOMAIN" },
-	{ "inetd", '\0', POPT_ARG_NONE, &inetd, 0,
-	  "serve the connection on standard input", NULL },
-	{ "listen", '\0', POPT_ARG_STRING, &listen_address, 0,
-	  "serve at ADDRESS:PORT or unix:PATH", "ADDRESS" },
+	SERVICE_OPTIONS(face),
 	{ "purpose", '\0', POPT_ARG_STRING, &purpose, 0,
 	  "ask for PURPOSE (network-list, gateways, publish-vm)", "PURPOSE" },
 	{ "user", '\0', POPT_ARG_STRING, &user, 0,
@@ -168,8 +163,6 @@ run(int argc, const char **argv, struct verr *e)
 		return verr_set(e, VERR_USAGE,
 				"--action and --purpose need --user, --group "
 				"or --domain");
-	face.inetd = inetd;
-	face.listen = listen_address;
 	face.filter = user || group || domain;
 	return service_run(&service, &face, argc, argv, e);
 }

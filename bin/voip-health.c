@@ -51,16 +51,10 @@ static const struct service service = {
 	.filter = cmd_status,
 };
 
-static char *listen_address;
-static int inetd;
+static struct service_face face;
 
-static const struct poptOption options[] = {
-	{ "inetd", '\0', POPT_ARG_NONE, &inetd, 0,
-	  "serve the connection on standard input", NULL },
-	{ "listen", '\0', POPT_ARG_STRING, &listen_address, 0,
-	  "serve at ADDRESS:PORT or unix:PATH", "ADDRESS" },
-	POPT_TABLEEND
-};
+static const struct poptOption options[] = { SERVICE_OPTIONS(face),
+					     POPT_TABLEEND };
 
 static const struct opt_command commands[] = {
 	{ "check", "", "status 0 when the node is well, 1 when not", 0, 0,
@@ -73,8 +67,6 @@ static const struct opt_command commands[] = {
 static int
 run(int argc, const char **argv, struct verr *e)
 {
-	struct service_face face = { .listen = listen_address, .inetd = inetd };
-
 	if (argc > 0)
 		return verr_set(e, VERR_USAGE, "unknown command '%s'", argv[0]);
 	return service_run(&service, &face, argc, argv, e);

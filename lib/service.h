@@ -49,10 +49,19 @@ struct service {
 };
 
 struct service_face {
-	const char *listen; /* --listen, or NULL; "" means the setting */
-	bool inetd;         /* --inetd */
-	bool filter;        /* arguments were given that only a filter has */
+	char *listen; /* --listen, or NULL; "" means the setting */
+	int inetd;    /* --inetd: not 0 */
+	bool filter;  /* arguments were given that only a filter has */
 };
+
+/* The rows of popt(3) for the options that choose a face. */
+/* clang-format off */
+#define SERVICE_OPTIONS(face)                                          \
+	{ "inetd", '\0', POPT_ARG_NONE, &(face).inetd, 0,             \
+	  "serve the connection on standard input", NULL },            \
+	{ "listen", '\0', POPT_ARG_STRING, &(face).listen, 0,         \
+	  "serve at ADDRESS:PORT or unix:PATH", "ADDRESS" }
+/* clang-format on */
 
 int service_run(const struct service *s, const struct service_face *face,
 		int argc, const char **argv, struct verr *e);

@@ -180,26 +180,15 @@ static const struct service service = {
 	.filter = filter,
 };
 
-static char *listen_address;
-static int inetd;
+static struct service_face face;
 
-static const struct poptOption options[] = {
-	{ "listen", '\0', POPT_ARG_STRING | POPT_ARGFLAG_OPTIONAL,
-	  &listen_address, 0, "serve on ADDRESS", "ADDRESS" },
-	{ "inetd", '\0', POPT_ARG_NONE, &inetd, 0,
-	  "standard input is the connection", NULL },
-	POPT_TABLEEND
-};
+static const struct poptOption options[] = { SERVICE_OPTIONS(face),
+					     POPT_TABLEEND };
 
 static int
 run(int argc, const char **argv, struct verr *e)
 {
-	struct service_face face = {
-		.listen = listen_address,
-		.inetd = inetd,
-		.filter = argc > 0,
-	};
-
+	face.filter = argc > 0;
 	return service_run(&service, &face, argc, argv, e);
 }
 
