@@ -708,6 +708,10 @@ db_async_release(struct db *db)
 	verr_set(&e, VERR_RETRY, "the program ends");
 	fail_all(db, true, &e);
 	fail_all(db, false, &e);
-	while (db->failed)
-		finish(db->failed);
+	while (db->failed) {
+		struct db_request *r = db->failed;
+
+		db->failed = r->next;
+		finish(r);
+	}
 }

@@ -304,7 +304,7 @@ assign_sealed(struct statement *s, const struct entity *t,
 	      struct assignment *to, struct verr *e)
 {
 	struct buf name = BUF_INIT, sealed = BUF_INIT;
-	struct db_param p = DB_TEXT(NULL);
+	struct db_param p;
 	int rc;
 
 	buf_printf(&name, "%s.%s:", t->table, v->field->column);
