@@ -529,7 +529,7 @@ verb_find(const char *name)
 	return NULL;
 }
 
-static int
+static void
 unknown_word(const char *word, struct verr *e)
 {
 	verr_set(e, VERR_USAGE,
@@ -539,7 +539,6 @@ unknown_word(const char *word, struct verr *e)
 	verr_add(e, "; verbs:");
 	for (const struct verb *v = verbs; v->name; v++)
 		verr_add(e, " %s", v->name);
-	return -1;
 }
 
 /* A change is seen as a whole or not at all. */
@@ -576,37 +575,61 @@ run_verb(const struct verb *verb, struct command *c, struct verr *e)
 	return rc;
 }
 
-static int
-parse(struct command *c, const struct verb **verb, int argc, const char **argv,
-      struct verr *e)
+/* NULL: `e` says what is wrong. */
+static const struct verb *
+parse_verb(struct command *c, int *i, int argc, const char **argv,
+	   struct verr *e)
 {
-	int i = 0;
+	const struct verb *verb;
 
 	c->entity = argc ? entity_find(argv[0]) : NULL;
 	if (c->entity)
-		i++;
+		++*i;
 	else
 		c->entity = entity_find("extension");
-	*verb = i < argc ? verb_find(argv[i]) : NULL;
-	if (!*verb && i < argc)
-		return unknown_word(argv[i], e);
-	if (!*verb)
-		return verr_set(e, VERR_USAGE, "no verb given");
-	i++;
+	if (*i >= argc) {
+		verr_set(e, VERR_USAGE, "no verb given");
+		return NULL;
+	}
+	verb = verb_find(argv[*i]);
+	if (!verb)
+		unknown_word(argv[*i], e);
+	++*i;
+	return verb;
+}
+
+/* What follows the verb. */
+static int
+parse_rest(struct command *c, const struct verb *verb, int argc,
+	   const char **argv, struct verr *e)
+{
+	int i = 0;
+
 	/* "fields ENTITY" reads better than "ENTITY fields"; both do. */
-	if ((*verb)->needs_no_database && i < argc && entity_find(argv[i]))
+	if (verb->needs_no_database && i < argc && entity_find(argv[i]))
 		c->entity = entity_find(argv[i++]);
-	if ((*verb)->has_key) {
+	if (verb->has_key) {
 		if (i == argc)
 			return verr_set(e, VERR_USAGE, "'%s' needs a key",
-					(*verb)->name);
+					verb->name);
 		if (set_key(c, argv[i++], e) == -1)
 			return -1;
 	}
-	if (!(*verb)->has_values && i < argc)
+	if (!verb->has_values && i < argc)
 		return verr_set(e, VERR_USAGE, "unexpected argument '%s'",
 				argv[i]);
 	return add_values(c, argc - i, argv + i, e);
+}
+
+static int
+parse_and_run(struct command *c, int argc, const char **argv, struct verr *e)
+{
+	int i = 0;
+	const struct verb *verb = parse_verb(c, &i, argc, argv, e);
+
+	if (!verb || parse_rest(c, verb, argc - i, argv + i, e) == -1)
+		return -1;
+	return run_verb(verb, c, e);
 }
 
 static void
@@ -644,7 +667,6 @@ ext_run(const struct ext_options *o, int argc, const char **argv,
 {
 	struct command *c = calloc(1, sizeof(*c));
 	char **words = copy_words(argc, argv, e);
-	const struct verb *verb;
 	int rc = -1;
 
 	hide_secrets(o);
@@ -652,9 +674,7 @@ ext_run(const struct ext_options *o, int argc, const char **argv,
 		verr_set(e, VERR_RETRY, "out of memory");
 	if (c && words) {
 		c->options = o;
-		rc = parse(c, &verb, argc, (const char **)words, e);
-		if (rc == 0)
-			rc = run_verb(verb, c, e);
+		rc = parse_and_run(c, argc, (const char **)words, e);
 		wipe_secrets(c);
 	}
 	free_words(words, argc);
