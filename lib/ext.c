@@ -1,221 +1,17 @@
+/* The verbs. */
 #include "ext.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
-#include "account.h"
-#include "conf.h"
-
-#define MAX_VALUES 36
-
-struct command {
-	const struct ext_options *options;
-	const struct entity *entity;
-	struct entity_key key;
-	char key_text[600];
-	struct entity_value values[MAX_VALUES];
-	size_t n;
-	/* An extension's command may hold fields of its user. */
-	struct entity_value user_values[MAX_VALUES];
-	size_t user_n;
-	char *secrets[MAX_VALUES]; /* read or made here */
-	size_t nsecrets;
-	const char *made; /* the one to show */
-};
-
-/* --- secrets ---------------------------------------------------------- */
-
-static bool
-is_secret(const struct entity_field *f)
-{
-	return f->type == ENTITY_PASSWORD || f->type == ENTITY_SEALED;
-}
-
-static void
-hide_value(char *assignment)
-{
-	char *value = strchr(assignment, '=');
-
-	if (!value)
-		return;
-	*value = '\0';
-	for (const struct entity *t = entities; t->name; t++) {
-		const struct entity_field *f = entity_field_find(t, assignment);
-
-		if (f && is_secret(f)) {
-			memset(value + 1, '*', strlen(value + 1));
-			break;
-		}
-	}
-	*value = '=';
-}
-
-static void
-hide_secrets(const struct ext_options *o)
-{
-	for (int i = 1; i < o->argc; i++)
-		hide_value(o->argv[i]);
-}
-
-static void
-wipe_secrets(struct command *c)
-{
-	for (size_t i = 0; i < c->nsecrets; i++) {
-		hash_wipe(c->secrets[i], strlen(c->secrets[i]));
-		free(c->secrets[i]);
-	}
-	c->nsecrets = 0;
-}
-
-/* One line of standard input; a terminal does not show it. */
-static char *
-read_line(struct verr *e)
-{
-	struct termios before, quiet;
-	bool terminal = tcgetattr(STDIN_FILENO, &before) == 0;
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t n;
-
-	if (terminal) {
-		quiet = before;
-		quiet.c_lflag &= ~(tcflag_t)ECHO;
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-	}
-	n = getline(&line, &size, stdin);
-	if (terminal)
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-	while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
-		line[--n] = '\0';
-	if (n > 0)
-		return line;
-	free(line);
-	verr_set(e, VERR_INPUT, "no secret on standard input");
-	return NULL;
-}
-
-static int
-read_secret(struct command *c, struct entity_value *v, struct verr *e)
-{
-	char random[ACCOUNT_SECRET], *secret;
-
-	if (!*v->value)
-		return 0;
-	if (strcmp(v->value, "-") == 0) {
-		secret = read_line(e);
-	} else {
-		bool make = strcmp(v->value, "random") == 0;
-
-		if (make && account_random(random, e) == -1)
-			return -1;
-		secret = strdup(make ? random : v->value);
-		if (make)
-			c->made = secret;
-		if (!secret)
-			verr_set(e, VERR_RETRY, "out of memory");
-		hash_wipe(random, sizeof(random));
-	}
-	if (!secret)
-		return -1;
-	c->secrets[c->nsecrets++] = secret;
-	v->value = secret;
-	return 0;
-}
-
-/* --- arguments -------------------------------------------------------- */
-
-static int
-unknown_field(const struct entity *t, const char *name, struct verr *e)
-{
-	const char *like = entity_field_suggest(t, name);
-
-	verr_set(e, VERR_USAGE, "'%s' has no field '%s'", t->name, name);
-	if (like)
-		return verr_add(e, "\nhint: did you mean '%s'?", like);
-	return verr_add(e, "\nhint: 'voip-ext fields %s' lists them", t->name);
-}
-
-static bool
-is_given(const struct command *c, const struct entity_field *f)
-{
-	for (size_t i = 0; i < c->n; i++)
-		if (c->values[i].field == f)
-			return true;
-	for (size_t i = 0; i < c->user_n; i++)
-		if (c->user_values[i].field == f)
-			return true;
-	return false;
-}
-
-static int
-add_value(struct command *c, const char *assignment, struct verr *e)
-{
-	const char *equals = strchr(assignment, '=');
-	const struct entity *owner = c->entity;
-	struct entity_value v;
-	char name[64];
-
-	if (!equals || equals == assignment ||
-	    (size_t)(equals - assignment) >= sizeof(name))
-		return verr_set(e, VERR_USAGE, "'%s' is not FIELD=VALUE",
-				assignment);
-	snprintf(name, sizeof(name), "%.*s", (int)(equals - assignment),
-		 assignment);
-	v = (struct entity_value){ entity_field_find(owner, name), equals + 1 };
-	if (!v.field && strcmp(owner->name, "extension") == 0) {
-		owner = entity_find("user");
-		v.field = entity_field_find(owner, name);
-	}
-	if (!v.field)
-		return unknown_field(c->entity, name, e);
-	if (is_given(c, v.field))
-		return verr_set(e, VERR_USAGE, "field '%s' is given twice",
-				name);
-	if (c->n + c->user_n == MAX_VALUES)
-		return verr_set(e, VERR_USAGE, "too many fields");
-	if (is_secret(v.field) && read_secret(c, &v, e) == -1)
-		return -1;
-	if (entity_check(owner, &v, e) == -1)
-		return -1;
-	if (owner == c->entity)
-		c->values[c->n++] = v;
-	else
-		c->user_values[c->user_n++] = v;
-	return 0;
-}
-
-static int
-add_values(struct command *c, int argc, const char **argv, struct verr *e)
-{
-	for (int i = 0; i < argc; i++)
-		if (add_value(c, argv[i], e) == -1)
-			return -1;
-	return 0;
-}
-
-static int
-set_key(struct command *c, const char *text, struct verr *e)
-{
-	snprintf(c->key_text, sizeof(c->key_text), "%s", text);
-	return entity_key_parse(&c->key, c->entity, text, e);
-}
-
-static const struct entity_value *
-value_of(const struct command *c, const char *name)
-{
-	for (size_t i = 0; i < c->n; i++)
-		if (strcmp(c->values[i].field->name, name) == 0)
-			return &c->values[i];
-	return NULL;
-}
+#include "extcommand.h"
+#include "hash.h"
 
 /* --- an extension and its user ---------------------------------------- */
 
 static void
-append(struct command *c, const char *field, const char *value)
+append(struct ext_command *c, const char *field, const char *value)
 {
 	c->values[c->n++] =
 		(struct entity_value){ entity_field_find(c->entity, field),
@@ -224,7 +20,7 @@ append(struct command *c, const char *field, const char *value)
 
 /* The type that the given reference implies. */
 static const char *
-implied_type(const struct command *c)
+implied_type(const struct ext_command *c)
 {
 	if (c->user_n)
 		return "user";
@@ -244,16 +40,16 @@ implied_type(const struct command *c)
  * transaction.
  */
 static int
-complete_extension(struct db *db, struct command *c, struct verr *e)
+complete_extension(struct db *db, struct ext_command *c, struct verr *e)
 {
-	const struct entity_value *type = value_of(c, "type");
+	const struct entity_value *type = ext_value(c, "type");
 	const char *implied = implied_type(c);
 
-	if (!type && implied && c->n < MAX_VALUES)
+	if (!type && implied && c->n < EXT_VALUES)
 		append(c, "type", implied);
-	type = value_of(c, "type");
-	if (!type || strcmp(type->value, "user") != 0 || value_of(c, "user"))
-		return c->user_n && value_of(c, "user")
+	type = ext_value(c, "type");
+	if (!type || strcmp(type->value, "user") != 0 || ext_value(c, "user"))
+		return c->user_n && ext_value(c, "user")
 			       ? verr_set(e, VERR_USAGE,
 					  "'%s' is a field of the user\n"
 					  "hint: voip-ext user set ...",
@@ -271,7 +67,7 @@ complete_extension(struct db *db, struct command *c, struct verr *e)
 
 /* The user that an extension points to; VERR_NOTFOUND without one. */
 static int
-user_of(struct db *db, const struct command *c, struct entity_key *user,
+user_of(struct db *db, const struct ext_command *c, struct entity_key *user,
 	struct verr *e)
 {
 	struct db_result *r = NULL;
@@ -296,99 +92,16 @@ user_of(struct db *db, const struct command *c, struct entity_key *user,
 	return rc;
 }
 
-/* --- what is shown ---------------------------------------------------- */
-
-static enum out_type
-column_type(const struct entity_field *f)
-{
-	switch (f->type) {
-	case ENTITY_INT:
-		return OUT_NUMBER;
-	case ENTITY_BOOL:
-		return OUT_BOOL;
-	case ENTITY_JSON:
-		return OUT_RAW;
-	default:
-		return OUT_TEXT;
-	}
-}
-
-/* People get the main fields only; machines all. */
-static int
-print_list(const struct command *c, const struct db_result *r, struct verr *e)
-{
-	const struct entity_field *f = c->entity->fields;
-	bool table = c->options->format == OUT_TABLE;
-	struct out_column columns[MAX_VALUES + 4];
-	int places[MAX_VALUES + 4], n = 0;
-	struct out *out;
-
-	for (int i = 0; f[i].name; i++) {
-		if (table && f[i].flags & ENTITY_DETAIL)
-			continue;
-		places[n] = i;
-		columns[n].name = i ? f[i].name : c->entity->name;
-		columns[n++].type = i ? column_type(&f[i]) : OUT_TEXT;
-	}
-	out = out_begin(stdout, c->options->format, columns, (size_t)n, e);
-	if (!out)
-		return -1;
-	for (int row = 0; row < db_rows(r); row++) {
-		const char *values[MAX_VALUES + 4];
-
-		for (int i = 0; i < n; i++)
-			values[i] = db_value(r, row, places[i]);
-		out_row(out, values);
-	}
-	return out_end(out, e);
-}
-
-/* One row as a table of its fields. */
-static int
-print_fields(const struct command *c, const struct db_result *r, struct verr *e)
-{
-	static const struct out_column columns[] = { { "field", OUT_TEXT },
-						     { "value", OUT_TEXT } };
-	const struct entity_field *f = c->entity->fields;
-	struct out *out = out_begin(stdout, OUT_TABLE, columns, 2, e);
-
-	if (!out)
-		return -1;
-	for (int i = 0; f[i].name; i++)
-		out_row(out,
-			(const char *const[]){ i ? f[i].name : c->entity->name,
-					       db_value(r, 0, i) });
-	return out_end(out, e);
-}
-
-static int
-print_made(const struct command *c, struct verr *e)
-{
-	const struct out_column columns[] = {
-		{ c->entity->name, OUT_TEXT },
-		{ "password", OUT_TEXT },
-	};
-	struct out *out;
-
-	if (!c->made)
-		return 0;
-	out = out_begin(stdout, c->options->format, columns, 2, e);
-	if (!out)
-		return -1;
-	out_row(out, (const char *const[]){ c->key_text, c->made });
-	return out_end(out, e);
-}
-
 /* --- verbs ------------------------------------------------------------ */
 
 static int
-verb_add(struct db *db, struct command *c, struct verr *e)
+verb_add(struct db *db, struct ext_command *c, struct verr *e)
 {
 	if (strcmp(c->entity->name, "extension") == 0 &&
 	    complete_extension(db, c, e) == -1)
 		return -1;
 	for (const struct entity_field *f = c->entity->fields; f->name; f++)
-		if (f->flags & ENTITY_REQUIRED && !value_of(c, f->name))
+		if (f->flags & ENTITY_REQUIRED && !ext_value(c, f->name))
 			return verr_set(e, VERR_USAGE,
 					"'%s' needs the field '%s'",
 					c->entity->name, f->name);
@@ -396,7 +109,7 @@ verb_add(struct db *db, struct command *c, struct verr *e)
 }
 
 static int
-verb_set(struct db *db, struct command *c, struct verr *e)
+verb_set(struct db *db, struct ext_command *c, struct verr *e)
 {
 	struct entity_key user;
 
@@ -430,7 +143,7 @@ remove_unused_user(struct db *db, const struct entity_key *user, struct verr *e)
 }
 
 static int
-verb_rm(struct db *db, struct command *c, struct verr *e)
+verb_rm(struct db *db, struct ext_command *c, struct verr *e)
 {
 	bool is_extension = strcmp(c->entity->name, "extension") == 0;
 	struct entity_key user;
@@ -448,7 +161,7 @@ verb_rm(struct db *db, struct command *c, struct verr *e)
 }
 
 static int
-verb_show(struct db *db, struct command *c, struct verr *e)
+verb_show(struct db *db, struct ext_command *c, struct verr *e)
 {
 	struct db_result *r = NULL;
 	int rc = entity_list(db, &r, c->entity, NULL, &c->key, NULL, 0, e);
@@ -457,15 +170,15 @@ verb_show(struct db *db, struct command *c, struct verr *e)
 		rc = verr_set(e, VERR_NOTFOUND, "%s '%s' does not exist",
 			      c->entity->name, c->key_text);
 	else if (rc == 0 && c->options->format == OUT_TABLE)
-		rc = print_fields(c, r, e);
+		rc = ext_print_row(c, r, e);
 	else if (rc == 0)
-		rc = print_list(c, r, e);
+		rc = ext_print_list(c, r, e);
 	db_result_free(r);
 	return rc;
 }
 
 static int
-verb_list(struct db *db, struct command *c, struct verr *e)
+verb_list(struct db *db, struct ext_command *c, struct verr *e)
 {
 	struct db_result *r = NULL;
 	const char *domain = c->options->domain;
@@ -477,13 +190,13 @@ verb_list(struct db *db, struct command *c, struct verr *e)
 				c->entity->name);
 	rc = entity_list(db, &r, c->entity, domain, NULL, c->values, c->n, e);
 	if (rc == 0)
-		rc = print_list(c, r, e);
+		rc = ext_print_list(c, r, e);
 	db_result_free(r);
 	return rc;
 }
 
 static int
-verb_fields(struct db *db, struct command *c, struct verr *e)
+verb_fields(struct db *db, struct ext_command *c, struct verr *e)
 {
 	static const struct out_column columns[] = {
 		{ "field", OUT_TEXT },
@@ -505,7 +218,7 @@ verb_fields(struct db *db, struct command *c, struct verr *e)
 
 static const struct verb {
 	const char *name;
-	int (*run)(struct db *db, struct command *c, struct verr *e);
+	int (*run)(struct db *db, struct ext_command *c, struct verr *e);
 	bool has_key;
 	bool has_values;
 	bool writes;
@@ -543,8 +256,8 @@ unknown_word(const char *word, struct verr *e)
 
 /* A change is seen as a whole or not at all. */
 static int
-run_in_transaction(struct db *db, const struct verb *verb, struct command *c,
-		   struct verr *e)
+run_in_transaction(struct db *db, const struct verb *verb,
+		   struct ext_command *c, struct verr *e)
 {
 	int rc = -1;
 
@@ -552,11 +265,11 @@ run_in_transaction(struct db *db, const struct verb *verb, struct command *c,
 	    verb->run(db, c, e) == 0)
 		rc = c->options->dry_run ? 0 : db_commit(db, e);
 	db_rollback(db);
-	return rc == 0 ? print_made(c, e) : -1;
+	return rc == 0 ? ext_print_made(c, e) : -1;
 }
 
 static int
-run_verb(const struct verb *verb, struct command *c, struct verr *e)
+run_verb(const struct verb *verb, struct ext_command *c, struct verr *e)
 {
 	struct db_options o = { .retry = DB_RETRY_INTERACTIVE,
 				.session_attrs =
@@ -577,7 +290,7 @@ run_verb(const struct verb *verb, struct command *c, struct verr *e)
 
 /* NULL: `e` says what is wrong. */
 static const struct verb *
-parse_verb(struct command *c, int *i, int argc, const char **argv,
+parse_verb(struct ext_command *c, int *i, int argc, const char **argv,
 	   struct verr *e)
 {
 	const struct verb *verb;
@@ -600,7 +313,7 @@ parse_verb(struct command *c, int *i, int argc, const char **argv,
 
 /* What follows the verb. */
 static int
-parse_rest(struct command *c, const struct verb *verb, int argc,
+parse_rest(struct ext_command *c, const struct verb *verb, int argc,
 	   const char **argv, struct verr *e)
 {
 	int i = 0;
@@ -612,17 +325,18 @@ parse_rest(struct command *c, const struct verb *verb, int argc,
 		if (i == argc)
 			return verr_set(e, VERR_USAGE, "'%s' needs a key",
 					verb->name);
-		if (set_key(c, argv[i++], e) == -1)
+		if (ext_set_key(c, argv[i++], e) == -1)
 			return -1;
 	}
 	if (!verb->has_values && i < argc)
 		return verr_set(e, VERR_USAGE, "unexpected argument '%s'",
 				argv[i]);
-	return add_values(c, argc - i, argv + i, e);
+	return ext_add_values(c, argc - i, argv + i, e);
 }
 
 static int
-parse_and_run(struct command *c, int argc, const char **argv, struct verr *e)
+parse_and_run(struct ext_command *c, int argc, const char **argv,
+	      struct verr *e)
 {
 	int i = 0;
 	const struct verb *verb = parse_verb(c, &i, argc, argv, e);
@@ -665,17 +379,17 @@ int
 ext_run(const struct ext_options *o, int argc, const char **argv,
 	struct verr *e)
 {
-	struct command *c = calloc(1, sizeof(*c));
+	struct ext_command *c = calloc(1, sizeof(*c));
 	char **words = copy_words(argc, argv, e);
 	int rc = -1;
 
-	hide_secrets(o);
+	ext_hide_secrets(o);
 	if (!c)
 		verr_set(e, VERR_RETRY, "out of memory");
 	if (c && words) {
 		c->options = o;
 		rc = parse_and_run(c, argc, (const char **)words, e);
-		wipe_secrets(c);
+		ext_wipe_secrets(c);
 	}
 	free_words(words, argc);
 	free(c);

@@ -1,0 +1,196 @@
+/* The arguments of a command: secrets, fields, keys. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "account.h"
+#include "extcommand.h"
+
+/* --- secrets ---------------------------------------------------------- */
+
+static bool
+is_secret(const struct entity_field *f)
+{
+	return f->type == ENTITY_PASSWORD || f->type == ENTITY_SEALED;
+}
+
+static void
+hide_value(char *assignment)
+{
+	char *value = strchr(assignment, '=');
+
+	if (!value)
+		return;
+	*value = '\0';
+	for (const struct entity *t = entities; t->name; t++) {
+		const struct entity_field *f = entity_field_find(t, assignment);
+
+		if (f && is_secret(f)) {
+			memset(value + 1, '*', strlen(value + 1));
+			break;
+		}
+	}
+	*value = '=';
+}
+
+void
+ext_hide_secrets(const struct ext_options *o)
+{
+	for (int i = 1; i < o->argc; i++)
+		hide_value(o->argv[i]);
+}
+
+void
+ext_wipe_secrets(struct ext_command *c)
+{
+	for (size_t i = 0; i < c->nsecrets; i++) {
+		hash_wipe(c->secrets[i], strlen(c->secrets[i]));
+		free(c->secrets[i]);
+	}
+	c->nsecrets = 0;
+}
+
+/* One line of standard input; a terminal does not show it. */
+static char *
+read_line(struct verr *e)
+{
+	struct termios before, quiet;
+	bool terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+
+	if (terminal) {
+		quiet = before;
+		quiet.c_lflag &= ~(tcflag_t)ECHO;
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+	}
+	n = getline(&line, &size, stdin);
+	if (terminal)
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+	while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+		line[--n] = '\0';
+	if (n > 0)
+		return line;
+	free(line);
+	verr_set(e, VERR_INPUT, "no secret on standard input");
+	return NULL;
+}
+
+static int
+read_secret(struct ext_command *c, struct entity_value *v, struct verr *e)
+{
+	char random[ACCOUNT_SECRET], *secret;
+
+	if (!*v->value)
+		return 0;
+	if (strcmp(v->value, "-") == 0) {
+		secret = read_line(e);
+	} else {
+		bool make = strcmp(v->value, "random") == 0;
+
+		if (make && account_random(random, e) == -1)
+			return -1;
+		secret = strdup(make ? random : v->value);
+		if (make)
+			c->made = secret;
+		if (!secret)
+			verr_set(e, VERR_RETRY, "out of memory");
+		hash_wipe(random, sizeof(random));
+	}
+	if (!secret)
+		return -1;
+	c->secrets[c->nsecrets++] = secret;
+	v->value = secret;
+	return 0;
+}
+
+/* --- arguments -------------------------------------------------------- */
+
+static int
+unknown_field(const struct entity *t, const char *name, struct verr *e)
+{
+	const char *like = entity_field_suggest(t, name);
+
+	verr_set(e, VERR_USAGE, "'%s' has no field '%s'", t->name, name);
+	if (like)
+		return verr_add(e, "\nhint: did you mean '%s'?", like);
+	return verr_add(e, "\nhint: 'voip-ext fields %s' lists them", t->name);
+}
+
+static bool
+is_given(const struct ext_command *c, const struct entity_field *f)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->values[i].field == f)
+			return true;
+	for (size_t i = 0; i < c->user_n; i++)
+		if (c->user_values[i].field == f)
+			return true;
+	return false;
+}
+
+static int
+add_value(struct ext_command *c, const char *assignment, struct verr *e)
+{
+	const char *equals = strchr(assignment, '=');
+	const struct entity *owner = c->entity;
+	struct entity_value v;
+	char name[64];
+
+	if (!equals || equals == assignment ||
+	    (size_t)(equals - assignment) >= sizeof(name))
+		return verr_set(e, VERR_USAGE, "'%s' is not FIELD=VALUE",
+				assignment);
+	snprintf(name, sizeof(name), "%.*s", (int)(equals - assignment),
+		 assignment);
+	v = (struct entity_value){ entity_field_find(owner, name), equals + 1 };
+	if (!v.field && strcmp(owner->name, "extension") == 0) {
+		owner = entity_find("user");
+		v.field = entity_field_find(owner, name);
+	}
+	if (!v.field)
+		return unknown_field(c->entity, name, e);
+	if (is_given(c, v.field))
+		return verr_set(e, VERR_USAGE, "field '%s' is given twice",
+				name);
+	if (c->n + c->user_n == EXT_VALUES)
+		return verr_set(e, VERR_USAGE, "too many fields");
+	if (is_secret(v.field) && read_secret(c, &v, e) == -1)
+		return -1;
+	if (entity_check(owner, &v, e) == -1)
+		return -1;
+	if (owner == c->entity)
+		c->values[c->n++] = v;
+	else
+		c->user_values[c->user_n++] = v;
+	return 0;
+}
+
+int
+ext_add_values(struct ext_command *c, int argc, const char **argv,
+	       struct verr *e)
+{
+	for (int i = 0; i < argc; i++)
+		if (add_value(c, argv[i], e) == -1)
+			return -1;
+	return 0;
+}
+
+int
+ext_set_key(struct ext_command *c, const char *text, struct verr *e)
+{
+	snprintf(c->key_text, sizeof(c->key_text), "%s", text);
+	return entity_key_parse(&c->key, c->entity, text, e);
+}
+
+const struct entity_value *
+ext_value(const struct ext_command *c, const char *name)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (strcmp(c->values[i].field->name, name) == 0)
+			return &c->values[i];
+	return NULL;
+}

@@ -1,0 +1,53 @@
+/*
+ * extcommand: one command of voip-ext, between its arguments and its verb.
+ *
+ * Layer domain; private to ext, extargs and extshow.
+ */
+#ifndef EXTCOMMAND_H
+#define EXTCOMMAND_H
+
+#include "ext.h"
+
+#define EXT_VALUES 36
+
+struct ext_command {
+	const struct ext_options *options;
+	const struct entity *entity;
+	struct entity_key key;
+	char key_text[600];
+	struct entity_value values[EXT_VALUES];
+	size_t n;
+	/* An extension's command may hold fields of its user. */
+	struct entity_value user_values[EXT_VALUES];
+	size_t user_n;
+	char *secrets[EXT_VALUES]; /* read or made here */
+	size_t nsecrets;
+	const char *made; /* the one to show */
+};
+
+/* --- extargs.c -------------------------------------------------------- */
+
+/* Overwrite the values of secret fields in the program's own arguments. */
+void ext_hide_secrets(const struct ext_options *o);
+/* What was read or made. */
+void ext_wipe_secrets(struct ext_command *c);
+/* FIELD=VALUE...: checked; secrets are read or made. */
+int ext_add_values(struct ext_command *c, int argc, const char **argv,
+		   struct verr *e);
+int ext_set_key(struct ext_command *c, const char *text, struct verr *e);
+/* The value given for a field of the entity, or NULL. */
+const struct entity_value *
+ext_value(const struct ext_command *c, const char *name);
+
+/* --- extshow.c -------------------------------------------------------- */
+
+/* People get the main fields only; machines all. */
+int ext_print_list(const struct ext_command *c, const struct db_result *r,
+		   struct verr *e);
+/* One row as a table of its fields. */
+int ext_print_row(const struct ext_command *c, const struct db_result *r,
+		  struct verr *e);
+/* The secret that was made, if there is one. */
+int ext_print_made(const struct ext_command *c, struct verr *e);
+
+#endif
