@@ -35,6 +35,7 @@ node_connection(struct verr *e)
 		NULL,
 	};
 	const struct db_options o = {
+		.role = "voip_failover",
 		.conninfo = conf_str("node_database"),
 		.session_attrs = "any",
 		.retry = DB_RETRY_NEVER,

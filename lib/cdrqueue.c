@@ -130,6 +130,7 @@ cdrqueue_db_options(struct db_options *o)
 	static const char *const local[] = { "set synchronous_commit = local",
 					     NULL };
 
+	o->role = "voip_cdr_ingest";
 	o->session_attrs = "read-write";
 	o->session_sql = strcmp(conf_str("cdr_durability"), "local") == 0
 				 ? local

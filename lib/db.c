@@ -44,6 +44,7 @@ db_new(const struct db_options *options, struct verr *e)
 
 	if (!db || !copy_string(&db->conninfo, o->conninfo) ||
 	    !copy_string(&db->dbname, o->dbname) ||
+	    !copy_string(&db->role, o->role) ||
 	    !copy_string(&db->session_attrs, o->session_attrs) ||
 	    !copy_list(&db->session_sql, o->session_sql)) {
 		db_free(db);
@@ -72,6 +73,7 @@ db_free(struct db *db)
 	free(db->conninfo);
 	free(db->dbname);
 	free(db->session_attrs);
+	free(db->role);
 	free(db->channel);
 	free(db);
 }

@@ -52,6 +52,11 @@ struct db_options {
 	/* NULL: what conninfo says; else overrides it ("postgres", ...). */
 	const char *dbname;
 	/*
+	 * The program's own role, for when neither connection string nor
+	 * PGUSER nor a service names a user; NULL: libpq's default.
+	 */
+	const char *role;
+	/*
 	 * NULL: what conninfo says, or "any" without; "read-write", "any",
 	 * "prefer-standby" ... override it.
 	 */

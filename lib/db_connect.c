@@ -58,6 +58,22 @@ db_disconnect(struct db *db)
 		db_statement_forget(db, (int)--db->nstatements);
 }
 
+/* libpq's default user is the person's; a program has a role of its own. */
+static void
+use_role(const struct db *db, PQconninfoOption *options,
+	 const PQconninfoOption *given)
+{
+	if (!db->role || getenv("PGUSER") || getenv("PGSERVICE") ||
+	    find_option(given, "user"))
+		return;
+	for (PQconninfoOption *o = options; o->keyword; o++) {
+		if (strcmp(o->keyword, "user") != 0)
+			continue;
+		PQfreemem(o->val);
+		o->val = strdup(db->role);
+	}
+}
+
 /* libpq's own merge of string, service file and environment. */
 static PQconninfoOption *
 read_options(const struct db *db, struct verr *e)
@@ -99,6 +115,7 @@ read_options(const struct db *db, struct verr *e)
 		PQfreemem(d->val);
 		d->val = strdup(g->val);
 	}
+	use_role(db, defaults, given);
 	PQconninfoFree(given);
 	return defaults;
 }

@@ -53,6 +53,7 @@ struct db {
 	/* what was asked for */
 	char *conninfo;
 	char *dbname;
+	char *role;
 	char *session_attrs;
 	enum db_retry retry;
 	int64_t timeout_ms; /* 0: the setting */

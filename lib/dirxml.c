@@ -244,7 +244,8 @@ const struct http_route dirxml_routes[] = {
 struct dirxml *
 dirxml_new(struct loop *loop, struct verr *e)
 {
-	struct db_options options = { .retry = DB_RETRY_NEVER };
+	struct db_options options = { .role = "voip_dirxml",
+				      .retry = DB_RETRY_NEVER };
 	struct dirxml *d = calloc(1, sizeof(*d));
 
 	if (!d) {
@@ -287,7 +288,8 @@ dirxml_reload(struct dirxml *d)
 int
 dirxml_ask(struct buf *out, const char *form, size_t len, struct verr *e)
 {
-	struct db_options options = { .retry = DB_RETRY_INTERACTIVE };
+	struct db_options options = { .role = "voip_dirxml",
+				      .retry = DB_RETRY_INTERACTIVE };
 	struct directory_settings settings;
 	struct directory_question q;
 	struct db_result *result = NULL;

@@ -271,7 +271,8 @@ run_in_transaction(struct db *db, const struct verb *verb,
 static int
 run_verb(const struct verb *verb, struct ext_command *c, struct verr *e)
 {
-	struct db_options o = { .retry = DB_RETRY_INTERACTIVE,
+	struct db_options o = { .role = "voip_ext",
+				.retry = DB_RETRY_INTERACTIVE,
 				.session_attrs =
 					verb->writes ? "read-write" : NULL };
 	struct db *db;

@@ -120,6 +120,7 @@ flush_new(bool follow, struct verr *e)
 		NULL,
 	};
 	struct db_options options = {
+		.role = "voip_cdr_flush",
 		.session_attrs = "read-write",
 		.retry = DB_RETRY_NEVER,
 		.timeout_ms = conf_ms("database_timeout"),

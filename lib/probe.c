@@ -94,7 +94,8 @@ judge_standby(struct db *db, struct probe_result *r)
 static void
 probe_database(const struct probe *p, struct probe_result *r)
 {
-	struct db_options o = { .session_attrs = "any",
+	struct db_options o = { .role = "voip_health",
+				.session_attrs = "any",
 				.retry = DB_RETRY_NEVER,
 				.timeout_ms = p->timeout_ms };
 	struct verr e = VERR_INIT;

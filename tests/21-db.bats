@@ -185,3 +185,10 @@ teardown() {
 	VOIP_DATABASE='host=x nonsense=1' run -78 db-tool server
 	[[ $output == *"setting 'database' is wrong: invalid connection option \"nonsense\""* ]]
 }
+
+@test "a program has a role of its own, unless something names another" {
+	run -0 env -u PGUSER voip-ext domain add role.example.com
+	[ "$(sql "select role from voip.audit where key = 'role.example.com'")" = voip_ext ]
+	VOIP_DATABASE="dbname=$PGDATABASE user=voip_dirxml" run -78 voip-ext domain add x.example.com
+	PGUSER=voip_dirxml run -78 voip-ext domain add x.example.com
+}
