@@ -17,7 +17,8 @@
  *     Sync after each request, so one failed request does not touch the next.
  *
  * A request that meets its deadline ends with VERR_RETRY, and the connection is
- * dropped rather than cancelled (PQcancel blocks); whether the statement was
+ * dropped rather than cancelled (PQcancel blocks): the server ends the
+ * statement when it looks for its client (sql/grant.sql).  Whether it was
  * committed is then unknown, so callers must be idempotent.
  *
  * SQLSTATE decides the kind: class 08, 53, 57P, 40, 25006 (read-only: the
@@ -195,7 +196,11 @@ typedef void (*db_notify_fn)(const char *channel, const char *payload,
 			     void *arg);
 void db_listen(struct db *db, const char *channel, db_notify_fn fn, void *arg);
 
-/* Close and connect anew with the current settings (SIGHUP). */
+/*
+ * Close and connect anew with the current settings (SIGHUP), when what was
+ * sent has its answer; what comes meanwhile waits.  A connection string that is
+ * no good is logged, and the connection stays.
+ */
 void db_reload(struct db *db);
 
 #endif

@@ -168,6 +168,7 @@ drop(struct db *db)
 	db_disconnect(db);
 	db->settling = 0;
 	db->broken = false;
+	db->renewing = false;
 	if (was_up && db->state_fn)
 		db->state_fn(false, db->state_arg);
 }
@@ -293,7 +294,7 @@ db_send(struct db *db, const char *sql, int nparams,
 	r->timeout_ms = timeout_ms ? timeout_ms : db_timeout_ms(db);
 	loop_timer_set(db->loop, &r->timer, r->timeout_ms);
 	append(db, r);
-	if (db->settling)
+	if (db->settling || db->renewing)
 		return;
 	if (!db->connected) {
 		if (!db->conn)
@@ -362,6 +363,13 @@ finish_internal(struct db *db)
 	return db->connected;
 }
 
+/* db_reload() waited for the last answer, and here it was. */
+static bool
+renewal_is_due(const struct db *db)
+{
+	return db->renewing && !(db->first && db->first->sent);
+}
+
 /* False when the connection was given up. */
 static bool
 finish_head(struct db *db)
@@ -373,7 +381,7 @@ finish_head(struct db *db)
 
 	take(db, head);
 	finish(head);
-	if (fatal && db->connected)
+	if (db->connected && (fatal || renewal_is_due(db)))
 		lose(db, &why);
 	return db->connected;
 }
@@ -691,8 +699,16 @@ db_reload(struct db *db)
 {
 	struct verr e = VERR_INIT;
 
-	verr_set(&e, VERR_RETRY, "the database connection is made anew");
+	if (db_connect_check(db, &e) == -1) {
+		log_error("%s: the connection stays", e.msg);
+		return;
+	}
 	db->backoff_ms = 0;
+	if (db_is_up(db) && db->first && db->first->sent) {
+		db->renewing = true;
+		return;
+	}
+	verr_set(&e, VERR_RETRY, "the database connection is made anew");
 	lose(db, &e);
 }
 

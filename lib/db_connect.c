@@ -120,6 +120,15 @@ read_options(const struct db *db, struct verr *e)
 	return defaults;
 }
 
+int
+db_connect_check(const struct db *db, struct verr *e)
+{
+	PQconninfoOption *options = read_options(db, e);
+
+	PQconninfoFree(options);
+	return options ? 0 : -1;
+}
+
 char *
 db_name(const struct db *db, struct verr *e)
 {

@@ -84,6 +84,7 @@ struct db {
 	size_t pending;
 	size_t settling; /* internal requests without an answer yet */
 	bool broken;     /* libpq took a request in part only */
+	bool renewing;   /* send no more: db_reload() waits for the answers */
 	bool closing;    /* db_free() */
 	int fd;
 	unsigned events;         /* that the loop watches fd for */
@@ -117,6 +118,8 @@ void db_error_text(struct buf *out, const char *text);
 
 /* --- db_connect.c ----------------------------------------------------- */
 
+/* Is the connection string good?  -1 when not. */
+int db_connect_check(const struct db *db, struct verr *e);
 /* Begin a walk over the hosts; -1 when the connection string is no good. */
 int db_connect_begin(struct db *db, struct verr *e);
 /* One step; when it says FAILED `e` names every host and why. */

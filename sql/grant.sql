@@ -30,7 +30,6 @@ begin
 	foreach role in array grantees loop
 		execute format('grant connect on database %I to %I', database,
 			role);
-		-- A statement that nobody waits for any more must end.
 		execute format('alter role %I in database %I
 			set search_path = %s', role, database,
 			case role when 'kamailio' then 'kamailio'
@@ -40,6 +39,12 @@ begin
 			set idle_in_transaction_session_timeout = %L',
 			role, database,
 			case role when 'kamailio' then '10s' else '60s' end);
+		-- A statement that nobody waits for any more must end: our
+		-- programs drop their connection at a deadline, and behind a
+		-- locked table each would hold one more until its timeout.
+		execute format('alter role %I in database %I
+			set client_connection_check_interval = %L', role,
+			database, '1s');
 		execute format('alter role %I in database %I
 			set statement_timeout = %L', role, database,
 			case when role = 'kamailio' then '3s'

@@ -40,6 +40,7 @@ teardown() {
 	thaw
 	[ -z "${dirxml_pid:-}" ] || dirxml_stop
 	[ -e "$cluster_base/node/postmaster.pid" ] || cluster_start node
+	: >"$VOIP_CONFIG"
 }
 
 @test "credentials are asked for, and those of FreeSWITCH are taken" {
@@ -163,6 +164,86 @@ busy() {
 	[ "$(grep -c "$dirxml_socket" /proc/net/unix)" -gt 1 ]
 }
 
+# The table of users belongs to another session until it is unlocked.
+lock_users() {
+	coproc psql -Xq 2>&1 3>&-
+	locker_pid=$COPROC_PID locker=${COPROC[1]}
+	echo 'begin; lock table voip.users in access exclusive mode;' >&"$locker"
+	wait_for users_are_locked
+}
+
+users_are_locked() {
+	[ "$(sql "select count(*) from pg_locks where granted and
+		mode = 'AccessExclusiveLock' and
+		relation = 'voip.users'::regclass")" -eq 1 ]
+}
+
+unlock_users() {
+	echo 'rollback;' >&"$locker"
+	exec {locker}>&-
+	wait "$locker_pid"
+}
+
+# So many sessions of voip-dirxml wait for a lock.
+waiting_for_lock() {
+	[ "$(sql "select count(*) from pg_stat_activity
+		where usename = 'voip_dirxml' and wait_event_type = 'Lock'")" \
+		-eq "$1" ]
+}
+
+@test "behind a locked table lookups get 503, and no session is left waiting" {
+	local _
+	# not by its timeouts: they are longer than our patience
+	VOIP_DATABASE+=" options='-c statement_timeout=0 -c lock_timeout=0'"
+	dirxml_start --set dirxml_deadline=100ms
+	lock_users
+	for _ in {1..5}; do
+		run -0 post /fs/xml <"$golden/sip_auth.in"
+		[ "${lines[0]}" = 503 ]
+	done
+	wait_for waiting_for_lock 0
+	users_are_locked
+	unlock_users
+	wait_for answers_200
+}
+
+@test "a lookup under way at SIGHUP keeps its answer" {
+	dirxml_start --set dirxml_deadline=20s
+	lock_users
+	post /fs/xml -m 20 <"$golden/sip_auth.in" >"$dirxml_dir/first" 3>&- &
+	local first=$!
+	wait_for waiting_for_lock 1
+	kill -HUP "$dirxml_pid"
+	wait_for grep -q 'settings reloaded' "$dirxml_dir/log"
+	curl -sS -m 20 -o "$dirxml_dir/second" --unix-socket "$dirxml_socket" \
+		--data-binary "@$golden/user_call.in" http://localhost/fs/xml \
+		3>&- &
+	local second=$!
+	unlock_users
+	wait "$first"
+	[ "$(head -n 1 "$dirxml_dir/first")" = 200 ]
+	wait "$second"
+	cmp "$dirxml_dir/second" "$golden/user_call.out"
+	# and the connection is a new one
+	run -0 get /metrics ''
+	[[ $output == *$'\nvoip_database_connects_total 2\n'* ]]
+}
+
+@test "a connection string that is no good leaves the connection as it is" {
+	local database=$VOIP_DATABASE
+	unset VOIP_DATABASE
+	echo "database='$database'" >"$VOIP_CONFIG"
+	dirxml_start
+	run -0 post /fs/xml <"$golden/sip_auth.in"
+	[ "${lines[0]}" = 200 ]
+	echo "database=dbnme=x" >"$VOIP_CONFIG"
+	kill -HUP "$dirxml_pid"
+	wait_for grep -q "setting 'database' is wrong: .*: the connection stays" \
+		"$dirxml_dir/log"
+	run -0 post /fs/xml <"$golden/sip_auth.in"
+	[ "${lines[0]}" = 200 ]
+}
+
 @test "a database that refuses the question is 503, and says why in the log" {
 	VOIP_DATABASE="dbname=$PGDATABASE user=voip_cdr_ingest" dirxml_start
 	run -0 post /fs/xml <"$golden/sip_auth.in"
@@ -191,7 +272,6 @@ busy() {
 	wait_for grep -q "setting 'proxy' is not an address" \
 		"$dirxml_dir/log"
 	answers_with 192.0.2.10
-	: >"$VOIP_CONFIG"
 }
 
 answers_with() {
