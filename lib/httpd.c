@@ -495,13 +495,6 @@ httpd_free(struct httpd *h)
 
 /* --- stopping --------------------------------------------------------- */
 
-void
-httpd_stop_accepting(struct httpd *h)
-{
-	h->accepting = false;
-	watch_listeners(h);
-}
-
 /* What the kernel accepted for us would be reset when we close the socket. */
 static void
 empty_backlogs(struct httpd *h)
@@ -531,7 +524,8 @@ httpd_drain(struct httpd *h, void (*done)(void *arg), void *arg)
 		return;
 	h->draining = true;
 	empty_backlogs(h);
-	httpd_stop_accepting(h);
+	h->accepting = false;
+	forget_listeners(h);
 	for (c = h->connections; c; c = c->next) {
 		if (c->current)
 			continue;

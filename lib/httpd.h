@@ -93,7 +93,8 @@ void httpd_free(struct httpd *h);
 
 /*
  * Adopt a listening socket (it becomes non-blocking); the caller closes it
- * after httpd_free().  `own`: nobody else will serve its backlog when we stop.
+ * after httpd_drain() or httpd_free().  `own`: nobody else will serve its
+ * backlog when we stop.
  */
 int httpd_add_listener(struct httpd *h, int fd, bool own, struct verr *e);
 /* Adopt one connected socket; closed when done, also on error. */
@@ -105,11 +106,10 @@ httpd_set_credentials(struct httpd *h, const char *credentials, struct verr *e);
 /*
  * Stop: take what waits in the backlog of our own listeners, serve what was
  * accepted, give connections that said nothing yet a second; `done` is called
- * when nothing is left.
+ * when nothing is left.  The caller closes its own listeners right after the
+ * call: who connects later is refused, rather than reset at the end.
  */
 void httpd_drain(struct httpd *h, void (*done)(void *arg), void *arg);
-/* No new connections: what waits in the backlogs stays for the next process. */
-void httpd_stop_accepting(struct httpd *h);
 /* Call `fn` each time that no connection is left, outside of callbacks. */
 void httpd_when_empty(struct httpd *h, void (*fn)(void *arg), void *arg);
 size_t httpd_connections(const struct httpd *h);

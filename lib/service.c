@@ -162,6 +162,14 @@ finish(void *arg)
 	loop_stop(run->loop);
 }
 
+/* Those of an activated service belong to who passed them. */
+static void
+close_own(struct running *run)
+{
+	listen_close(run->opened, run->may_idle ? 0 : run->opened_count);
+	run->opened_count = 0;
+}
+
 static void
 start_draining(struct running *run, const char *why)
 {
@@ -178,6 +186,7 @@ start_draining(struct running *run, const char *why)
 	if (run->s->drain)
 		run->s->drain(run->arg);
 	httpd_drain(run->httpd, finish, run);
+	close_own(run);
 }
 
 /*
@@ -373,7 +382,7 @@ close_parts(struct running *run)
 	if (run->s->stop && run->arg)
 		run->s->stop(run->arg);
 	httpd_free(run->httpd);
-	listen_close(run->opened, run->may_idle ? 0 : run->opened_count);
+	close_own(run);
 	if (run->signal_fd != -1)
 		close(run->signal_fd);
 	loop_free(run->loop);

@@ -322,6 +322,20 @@ connect() {
 	done
 }
 
+@test "after SIGTERM who connects is refused, while what was accepted is served" {
+	service_start
+	ask /later/1500 >"$dir/late" &
+	local client=$!
+	wait_for bash -c "curl -s http://$address/released | grep -qx '0 of 1'"
+	kill -TERM "$pid"
+	wait_for grep -q stopping "$dir/log"
+	wait_for eval '! connect 5 2>/dev/null'
+	kill -0 "$client"
+	wait "$client"
+	[ "$(cat "$dir/late")" = later ]
+	wait "$pid"
+}
+
 @test "SIGTERM ends unused connections at once and silent ones soon" {
 	service_start --set http_head_timeout=60s
 	connect 5
