@@ -27,7 +27,7 @@ left_over() {
 	grep -lzsx "DEMO_RUN=$DEMO_RUN" /proc/[0-9]*/environ |
 		grep -vE "^/proc/($$|$BASHPID|self)/" |
 		while IFS=/ read -r _ _ pid _; do
-			tr '\0' ' ' <"/proc/$pid/cmdline"
+			{ tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null || : # gone
 		done | grep -E '[p]ostgres|[s]ystemd-socket|[v]oip-' || :
 }
 
