@@ -216,27 +216,20 @@ verb_fields(struct db *db, struct ext_command *c, struct verr *e)
 	return out_end(out, e);
 }
 
-static const struct verb {
-	const char *name;
-	int (*run)(struct db *db, struct ext_command *c, struct verr *e);
-	bool has_key;
-	bool has_values;
-	bool writes;
-	bool needs_no_database;
-} verbs[] = {
-	{ "add", verb_add, true, true, true, false },
-	{ "fields", verb_fields, false, false, false, true },
-	{ "list", verb_list, false, true, false, false },
-	{ "rm", verb_rm, true, false, true, false },
-	{ "set", verb_set, true, true, true, false },
-	{ "show", verb_show, true, false, false, false },
+static const struct ext_verb verbs[] = {
+	{ "add", EXT_KEY | EXT_FIELDS | EXT_WRITES, verb_add },
+	{ "fields", EXT_NO_DATABASE, verb_fields },
+	{ "list", EXT_FIELDS, verb_list },
+	{ "rm", EXT_KEY | EXT_WRITES, verb_rm },
+	{ "set", EXT_KEY | EXT_FIELDS | EXT_WRITES, verb_set },
+	{ "show", EXT_KEY, verb_show },
 	{ .name = NULL },
 };
 
-static const struct verb *
+static const struct ext_verb *
 verb_find(const char *name)
 {
-	for (const struct verb *v = verbs; v->name; v++)
+	for (const struct ext_verb *v = verbs; v->name; v++)
 		if (strcmp(v->name, name) == 0)
 			return v;
 	return NULL;
@@ -250,13 +243,13 @@ unknown_word(const char *word, struct verr *e)
 	for (const struct entity *t = entities; t->name; t++)
 		verr_add(e, " %s", t->name);
 	verr_add(e, "; verbs:");
-	for (const struct verb *v = verbs; v->name; v++)
+	for (const struct ext_verb *v = verbs; v->name; v++)
 		verr_add(e, " %s", v->name);
 }
 
 /* A change is seen as a whole or not at all. */
 static int
-run_in_transaction(struct db *db, const struct verb *verb,
+run_in_transaction(struct db *db, const struct ext_verb *verb,
 		   struct ext_command *c, struct verr *e)
 {
 	int rc = -1;
@@ -269,34 +262,37 @@ run_in_transaction(struct db *db, const struct verb *verb,
 }
 
 static int
-run_verb(const struct verb *verb, struct ext_command *c, struct verr *e)
+run_verb(const struct ext_verb *verb, struct ext_command *c, struct verr *e)
 {
+	const unsigned primary = EXT_WRITES | EXT_TRANSACTIONS;
 	struct db_options o = { .role = "voip_ext",
 				.retry = DB_RETRY_INTERACTIVE,
-				.session_attrs =
-					verb->writes ? "read-write" : NULL };
+				.session_attrs = verb->flags & primary
+							 ? "read-write"
+							 : NULL };
 	struct db *db;
 	int rc;
 
-	if (verb->needs_no_database)
+	if (verb->flags & EXT_NO_DATABASE)
 		return verb->run(NULL, c, e);
 	db = db_new(&o, e);
 	if (!db)
 		return -1;
-	rc = verb->writes ? run_in_transaction(db, verb, c, e)
-			  : verb->run(db, c, e);
+	rc = verb->flags & EXT_WRITES ? run_in_transaction(db, verb, c, e)
+				      : verb->run(db, c, e);
 	db_free(db);
 	return rc;
 }
 
 /* NULL: `e` says what is wrong. */
-static const struct verb *
+static const struct ext_verb *
 parse_verb(struct ext_command *c, int *i, int argc, const char **argv,
 	   struct verr *e)
 {
-	const struct verb *verb;
+	const struct ext_verb *verb;
 
 	c->entity = argc ? entity_find(argv[0]) : NULL;
+	c->entity_given = c->entity != NULL;
 	if (c->entity)
 		++*i;
 	else
@@ -314,22 +310,26 @@ parse_verb(struct ext_command *c, int *i, int argc, const char **argv,
 
 /* What follows the verb. */
 static int
-parse_rest(struct ext_command *c, const struct verb *verb, int argc,
+parse_rest(struct ext_command *c, const struct ext_verb *verb, int argc,
 	   const char **argv, struct verr *e)
 {
 	int i = 0;
 
+	c->argc = argc;
+	c->argv = argv;
+	if (verb->flags & EXT_ARGUMENTS)
+		return 0;
 	/* "fields ENTITY" reads better than "ENTITY fields"; both do. */
-	if (verb->needs_no_database && i < argc && entity_find(argv[i]))
+	if (verb->flags & EXT_NO_DATABASE && i < argc && entity_find(argv[i]))
 		c->entity = entity_find(argv[i++]);
-	if (verb->has_key) {
+	if (verb->flags & EXT_KEY) {
 		if (i == argc)
 			return verr_set(e, VERR_USAGE, "'%s' needs a key",
 					verb->name);
 		if (ext_set_key(c, argv[i++], e) == -1)
 			return -1;
 	}
-	if (!verb->has_values && i < argc)
+	if (!(verb->flags & EXT_FIELDS) && i < argc)
 		return verr_set(e, VERR_USAGE, "unexpected argument '%s'",
 				argv[i]);
 	return ext_add_values(c, argc - i, argv + i, e);
@@ -340,7 +340,7 @@ parse_and_run(struct ext_command *c, int argc, const char **argv,
 	      struct verr *e)
 {
 	int i = 0;
-	const struct verb *verb = parse_verb(c, &i, argc, argv, e);
+	const struct ext_verb *verb = parse_verb(c, &i, argc, argv, e);
 
 	if (!verb || parse_rest(c, verb, argc - i, argv + i, e) == -1)
 		return -1;

@@ -1,7 +1,8 @@
 /*
  * extcommand: one command of voip-ext, between its arguments and its verb.
  *
- * Layer domain; private to ext, extargs and extshow.
+ * Layer domain; private to ext and the files of its verbs.  A verb is a row of
+ * the table in ext.c.
  */
 #ifndef EXTCOMMAND_H
 #define EXTCOMMAND_H
@@ -10,9 +11,32 @@
 
 #define EXT_VALUES 36
 
+enum ext_verb_flag {
+	EXT_KEY = 1 << 0,    /* a key follows the verb */
+	EXT_FIELDS = 1 << 1, /* then FIELD=VALUE... */
+	/* Of what follows, only `argv` is filled: the verb reads it. */
+	EXT_ARGUMENTS = 1 << 2,
+	/* On the primary, in one transaction that --dry-run rolls back. */
+	EXT_WRITES = 1 << 3,
+	/* On the primary, and the verb cares for its transactions. */
+	EXT_TRANSACTIONS = 1 << 4,
+	EXT_NO_DATABASE = 1 << 5,
+};
+
+struct ext_command;
+
+struct ext_verb {
+	const char *name;
+	unsigned flags;
+	int (*run)(struct db *db, struct ext_command *c, struct verr *e);
+};
+
 struct ext_command {
 	const struct ext_options *options;
-	const struct entity *entity;
+	const struct entity *entity; /* extension, when none is named */
+	bool entity_given;
+	const char **argv; /* what follows the verb */
+	int argc;
 	struct entity_key key;
 	char key_text[600];
 	struct entity_value values[EXT_VALUES];
