@@ -76,8 +76,8 @@ flush_text(struct out *o)
 	buf_clear(&o->text);
 }
 
-static void
-add_tsv(struct buf *b, const char *s)
+void
+out_tsv_string(struct buf *b, const char *s)
 {
 	static const char plain[] = "\t\n\r\\", letter[] = "tnr\\";
 
@@ -187,7 +187,7 @@ row_separated(struct out *o, const char *const *values)
 		if (i)
 			buf_putc(&o->text, tsv ? '\t' : ',');
 		if (values[i] && tsv)
-			add_tsv(&o->text, values[i]);
+			out_tsv_string(&o->text, values[i]);
 		else if (values[i])
 			add_csv(&o->text, values[i]);
 	}

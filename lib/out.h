@@ -55,6 +55,9 @@ int out_end(struct out *o, struct verr *e);
 /* A string as a JSON string with its quotes; invalid UTF-8 is repaired. */
 void out_json_string(struct buf *b, const char *s, size_t len);
 
+/* A field of tsv, escaped. */
+void out_tsv_string(struct buf *b, const char *s);
+
 /* True when `file` is a terminal and NO_COLOR is not set. */
 bool out_is_terminal(FILE *file);
 
