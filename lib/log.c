@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +15,9 @@
 
 /* What a caller may make us write of one value. */
 #define VALUE_MAX 4096
+
+/* ECMA-48: to the first column, and erase to the end of the line. */
+#define ERASE "\r\033[K"
 
 static const struct {
 	const char *name;
@@ -28,6 +32,7 @@ static const struct {
 static enum log_level max_level = LOG_LEVEL_INFO;
 static enum log_format format_now = LOG_FORMAT_TEXT;
 static enum log_target target_now = LOG_TARGET_AUTO;
+static bool status_shown;
 
 void
 log_setup(enum log_level level, enum log_format format, enum log_target target)
@@ -115,19 +120,9 @@ begin(struct buf *b, enum log_level level)
 	}
 }
 
-/* The buffer is kept: a process that is out of memory still has it. */
 static void
-end(struct buf *b)
+put(const char *p, size_t len)
 {
-	static const char lost[] = "a log line was lost: out of memory\n";
-	const char *p = lost;
-	size_t len = sizeof(lost) - 1;
-
-	buf_putc(b, '\n');
-	if (!buf_failed(b)) {
-		p = b->data;
-		len = b->len;
-	}
 	while (len) {
 		ssize_t n = write(STDERR_FILENO, p, len);
 
@@ -138,6 +133,22 @@ end(struct buf *b)
 		p += n;
 		len -= (size_t)n;
 	}
+}
+
+/* The buffer is kept: a process that is out of memory still has it. */
+static void
+end(struct buf *b)
+{
+	static const char lost[] = "a log line was lost: out of memory\n";
+
+	buf_putc(b, '\n');
+	if (status_shown)
+		put(ERASE, sizeof(ERASE) - 1);
+	status_shown = false;
+	if (buf_failed(b))
+		put(lost, sizeof(lost) - 1);
+	else
+		put(b->data, b->len);
 }
 
 static void
@@ -238,5 +249,43 @@ log_event(enum log_level level, const char *event, ...)
 	if (format_now == LOG_FORMAT_JSON)
 		buf_putc(b, '}');
 	end(b);
+	errno = saved_errno;
+}
+
+/* --- the status line -------------------------------------------------- */
+
+/* A job in the background must not draw over the shell's line. */
+bool
+log_has_status(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0) &&
+	       tcgetpgrp(STDERR_FILENO) == getpgrp();
+}
+
+void
+log_status(const char *text)
+{
+	int saved_errno = errno;
+	struct winsize size = { .ws_col = 80 };
+	size_t len = text ? strlen(text) : 0;
+	struct buf b = BUF_INIT;
+
+	if ((!len && !status_shown) || !log_has_status()) {
+		errno = saved_errno;
+		return;
+	}
+	ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
+	buf_puts(&b, ERASE);
+	/* A full line would wrap, and could not be erased. */
+	if (len && size.ws_col && len >= size.ws_col)
+		len = size.ws_col - 1U;
+	utf8_escape(&b, len ? text : "", len);
+	if (!buf_failed(&b)) {
+		put(b.data, b.len);
+		status_shown = len != 0;
+	}
+	buf_release(&b);
 	errno = saved_errno;
 }

@@ -55,6 +55,14 @@ void log_msg(enum log_level level, const char *fmt, ...)
 void log_event(enum log_level level, const char *event, ...)
 	__attribute__((sentinel));
 
+/*
+ * The status line: one line of ASCII that is drawn over itself, on a terminal
+ * only, and that gives way to any message.  NULL or "" erases it.
+ */
+void log_status(const char *text);
+/* Whether log_status() would be seen. */
+bool log_has_status(void);
+
 #define log_error(...)   log_msg(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_msg(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_info(...)    log_msg(LOG_LEVEL_INFO, __VA_ARGS__)

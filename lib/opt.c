@@ -9,6 +9,7 @@
 #include "buf.h"
 #include "conf.h"
 #include "confvalue.h"
+#include "log.h"
 #include "out.h"
 #include "utf8.h"
 
@@ -397,6 +398,7 @@ report(const struct verr *e)
 	if (e->kind == VERR_USAGE && !strchr(e->msg, '\n'))
 		buf_printf(&b, "hint: '%s --help' shows the command line\n",
 			   program_invocation_short_name);
+	log_status(NULL);
 	fputs(buf_failed(&b) ? e->msg : b.data, stderr);
 	buf_release(&b);
 }
