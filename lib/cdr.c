@@ -1,13 +1,11 @@
 #include "cdr.h"
 
-#include <jansson.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "cdrdecode.h"
-#include "cdrrepair.h"
-#include "cdrscan.h"
+#include "cdrbody.h"
 #include "form.h"
 #include "utf8.h"
 
@@ -23,21 +21,27 @@ const struct cdr_field_row cdr_fields[CDR_FIELD_COUNT] = { CDR_FIELDS(
 	CDR_FIELD_ROW) };
 #undef CDR_FIELD_ROW
 
+/* The sources of all columns, in the slots of one table. */
+#define MAX_SOURCES 6
+
+static struct {
+	struct cdr_sources sources;
+	uint8_t slots[CDR_FIELD_COUNT][MAX_SOURCES];
+	uint8_t count[CDR_FIELD_COUNT];
+	size_t start_stamp;
+	size_t direction;
+	size_t failed_cause;
+} plan;
+
 /* One record while it is read. */
 struct reading {
 	struct cdr *cdr;
-	json_t *root;
-	json_t *variables; /* the others are borrowed from root */
-	json_t *first;     /* caller_profile of callflow's newest entry */
-	json_t *last;      /* ... and of its original one */
-	json_t *times;
+	struct cdr_body body;
 	bool encoded; /* the values of variables are percent-encoded */
 	size_t offset[CDR_FIELD_COUNT]; /* in cdr->text, plus one; 0: null */
 	struct buf plain;               /* a value, decoded */
+	struct buf unescaped;
 };
-
-/* --- JSON ------------------------------------------------------------------
- */
 
 static int
 no_memory(struct verr *e)
@@ -45,149 +49,66 @@ no_memory(struct verr *e)
 	return verr_set(e, VERR_RETRY, "no memory for a CDR");
 }
 
-static int
-json_failed(const json_error_t *error, struct verr *e)
+/* --- sources ---------------------------------------------------------- */
+
+static void
+make_plan(void)
 {
-	if (json_error_code(error) == json_error_out_of_memory)
-		return no_memory(e);
-	return verr_set(e, VERR_INPUT, "the body is no JSON: %s at byte %d",
-			error->text, error->position);
-}
+	const char *s;
 
-/* Valid UTF-8 without NUL in `text`, which may change. */
-static int
-make_utf8(struct buf *text, bool *repaired, struct verr *e)
-{
-	struct buf whole = BUF_INIT;
-
-	if (utf8_valid(text->data, text->len) &&
-	    !memchr(text->data, '\0', text->len))
-		return 0;
-	utf8_repair(&whole, text->data, text->len);
-	buf_release(text);
-	*text = whole;
-	*repaired = true;
-	return buf_failed(text) ? no_memory(e) : 0;
-}
-
-/* NULL with `e` set; else the caller drops the reference. */
-static json_t *
-load(const void *body, size_t len, bool *repaired, struct verr *e)
-{
-	struct buf text = BUF_INIT, again = BUF_INIT;
-	struct verr first = VERR_INIT;
-	json_error_t error;
-	json_t *root = NULL;
-	bool form;
-
-	if (cdr_decode(&text, &form, body, len, e) == -1 ||
-	    make_utf8(&text, repaired, e) == -1)
-		goto out;
-	/* A form's values may hold what looks like fields (cdrrepair.h). */
-	root = json_loadb(text.data, text.len,
-			  JSON_ALLOW_NUL | (form ? JSON_REJECT_DUPLICATES : 0),
-			  &error);
-	if (root)
-		goto out;
-	json_failed(&error, &first);
-	if (first.kind == VERR_RETRY) {
-		*e = first;
-		goto out;
+	if (plan.sources.count)
+		return;
+	for (enum cdr_field f = 0; f < CDR_FIELD_COUNT; f++) {
+		s = cdr_fields[f].sources;
+		for (size_t n; *s; s += n + (s[n] == ' ')) {
+			n = strcspn(s, " ");
+			assert(plan.count[f] < MAX_SOURCES);
+			plan.slots[f][plan.count[f]++] =
+				(uint8_t)cdr_want(&plan.sources, s, n);
+		}
 	}
-	if (cdr_repair(&again, text.data, text.len, form, e) == -1)
-		goto out;
-	*repaired = true;
-	root = json_loadb(again.data, again.len,
-			  JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
-	if (!root)
-		json_failed(&error, e);
-out:
-	buf_release(&text);
-	buf_release(&again);
-	return root;
+	plan.start_stamp = cdr_want(&plan.sources, "start_stamp", 11);
+	plan.direction = cdr_want(&plan.sources, "direction", 9);
+	plan.failed_cause =
+		cdr_want(&plan.sources, "originate_failed_cause", 22);
 }
 
-/* --- sources ---------------------------------------------------------------
- */
-
-static json_t *
-by_path(json_t *at, const char *path, size_t len)
+/* The escapes of one character, which the scan let pass. */
+static void
+unescape(struct buf *out, const struct cdr_slot *slot)
 {
-	const char *end = path + len, *slash;
+	static const char escapes[] = "bfnrt", bytes[] = "\b\f\n\r\t";
 
-	while (at && path < end) {
-		path++; /* the slash before each name */
-		slash = memchr(path, '/', (size_t)(end - path));
-		if (!slash)
-			slash = end;
-		at = json_object_getn(at, path, (size_t)(slash - path));
-		path = slash;
+	for (size_t i = 0; i < slot->len; i++) {
+		const char *c = slot->s[i] == '\\'
+					? strchr(escapes, slot->s[++i])
+					: NULL;
+
+		buf_putc(out, c ? bytes[c - escapes] : slot->s[i]);
 	}
-	return at;
-}
-
-/* What the last application of this name was given. */
-static json_t *
-by_application(json_t *root, const char *name, size_t len)
-{
-	json_t *list = by_path(root, "/app_log/applications", 21);
-	const json_t *app_name;
-
-	for (size_t i = json_array_size(list); i-- > 0;) {
-		app_name = json_object_get(json_array_get(list, i), "app_name");
-		if (json_string_length(app_name) == len &&
-		    memcmp(json_string_value(app_name), name, len) == 0)
-			return json_object_get(json_array_get(list, i),
-					       "app_data");
-	}
-	return NULL;
-}
-
-static bool
-take_prefix(const char **s, size_t *len, const char *prefix)
-{
-	size_t n = strlen(prefix);
-
-	if (*len <= n || memcmp(*s, prefix, n) != 0)
-		return false;
-	*s += n;
-	*len -= n;
-	return true;
 }
 
 /* One source's text in r->plain, decoded; false when it has none. */
 static bool
-read_source(struct reading *r, const char *s, size_t len)
+read_source(struct reading *r, size_t i)
 {
-	bool variable = false;
-	json_t *json;
+	const struct cdr_slot *slot = &r->body.slots[i];
+	const char *s = slot->s;
+	size_t len = slot->len;
 
-	if (*s == '/') {
-		json = by_path(r->root, s, len);
-	} else if (take_prefix(&s, &len, "first:")) {
-		json = json_object_getn(r->first, s, len);
-	} else if (take_prefix(&s, &len, "last:")) {
-		json = json_object_getn(r->last, s, len);
-	} else if (take_prefix(&s, &len, "times:")) {
-		json = json_object_getn(r->times, s, len);
-	} else if (take_prefix(&s, &len, "app:")) {
-		json = by_application(r->root, s, len);
-	} else {
-		json = json_object_getn(r->variables, s, len);
-		variable = true;
-	}
 	buf_clear(&r->plain);
-	if (json_is_string(json) && variable && r->encoded)
-		form_decode(&r->plain, json_string_value(json),
-			    json_string_length(json), false);
-	else if (json_is_string(json))
-		buf_add(&r->plain, json_string_value(json),
-			json_string_length(json));
-	else if (json_is_integer(json))
-		buf_printf(&r->plain, "%lld",
-			   (long long)json_integer_value(json));
-	else if (json_is_real(json))
-		buf_printf(&r->plain, "%.2f", json_real_value(json));
+	if (!s)
+		return false;
+	if (slot->escaped) {
+		buf_clear(&r->unescaped);
+		unescape(&r->unescaped, slot);
+		s = r->unescaped.data;
+		len = r->unescaped.len;
+	}
+	if (r->encoded && plan.sources.wanted[i].place == CDR_IN_VARIABLES)
+		form_decode(&r->plain, s, len, false);
+	else
+		buf_add(&r->plain, s, len);
 	return r->plain.len > 0 && !buf_failed(&r->plain);
 }
 
@@ -313,14 +234,9 @@ put_value(struct reading *r, enum cdr_field f)
 static void
 read_field(struct reading *r, enum cdr_field f)
 {
-	const char *s = cdr_fields[f].sources;
-	size_t n;
-
-	for (; *s; s += n + (s[n] == ' ')) {
-		n = strcspn(s, " ");
-		if (read_source(r, s, n) && put_value(r, f))
+	for (size_t i = 0; i < plan.count[f]; i++)
+		if (read_source(r, plan.slots[f][i]) && put_value(r, f))
 			return;
-	}
 }
 
 /* Borrowed until the next value is put; "" for null. */
@@ -353,7 +269,7 @@ compute_direction(struct reading *r)
 		return;
 	if (strcmp(value(r, CDR_DIRECTION), "local") == 0)
 		put_word(r, CDR_DIRECTION, "internal");
-	else if (read_source(r, "direction", 9) &&
+	else if (read_source(r, plan.direction) &&
 		 strcmp(r->plain.data, "outbound") == 0)
 		put_word(r, CDR_DIRECTION, "outbound");
 	else
@@ -377,7 +293,7 @@ compute_hangup_by(struct reading *r)
 	if (!*how)
 		return;
 	/* the leg's own direction, whatever the dialplan calls the call */
-	inbound = !read_source(r, "direction", 9) ||
+	inbound = !read_source(r, plan.direction) ||
 		  strcmp(r->plain.data, "inbound") == 0;
 	if (strncmp(how, "recv_", 5) == 0)
 		by = inbound ? "caller" : "callee";
@@ -386,7 +302,7 @@ compute_hangup_by(struct reading *r)
 		by = "caller";
 	else if (bridged && is_one_of(value(r, CDR_HANGUP_CAUSE), people))
 		by = inbound ? "callee" : "caller";
-	else if (inbound && read_source(r, "originate_failed_cause", 22) &&
+	else if (inbound && read_source(r, plan.failed_cause) &&
 		 is_one_of(r->plain.data, people))
 		by = "callee";
 	put_word(r, CDR_HANGUP_BY, by);
@@ -397,41 +313,20 @@ compute_hangup_by(struct reading *r)
 
 /* start_stamp has a space and colons. */
 static bool
-is_encoded(const json_t *variables)
+is_encoded(const struct reading *r)
 {
-	const char *stamp =
-		json_string_value(json_object_get(variables, "start_stamp"));
+	const struct cdr_slot *stamp = &r->body.slots[plan.start_stamp];
 
-	return stamp && (strstr(stamp, "%20") || strcasestr(stamp, "%3a"));
-}
-
-static int
-read_root(struct reading *r, struct verr *e)
-{
-	json_t *callflow, *entry;
-
-	if (!json_is_object(r->root))
-		return verr_set(e, VERR_INPUT, "the body is no JSON object");
-	r->variables = json_object_get(r->root, "variables");
-	if (!json_is_object(r->variables))
-		return verr_set(e, VERR_INPUT, "the CDR has no 'variables'");
-	r->encoded = is_encoded(r->variables);
-	callflow = json_object_get(r->root, "callflow");
-	if (json_array_size(callflow) > 0) {
-		entry = json_array_get(callflow, 0);
-		r->first = json_object_get(entry, "caller_profile");
-		r->times = json_object_get(entry, "times");
-		entry = json_array_get(callflow, json_array_size(callflow) - 1);
-		r->last = json_object_get(entry, "caller_profile");
-	}
-	return 0;
+	return stamp->s && (memmem(stamp->s, stamp->len, "%20", 3) ||
+			    memmem(stamp->s, stamp->len, "%3A", 3) ||
+			    memmem(stamp->s, stamp->len, "%3a", 3));
 }
 
 /* The two columns that make it a record. */
 static int
 read_key(struct reading *r, struct verr *e)
 {
-	if (!read_source(r, "uuid", 4))
+	if (!read_source(r, plan.slots[CDR_LEG_UUID][0]))
 		return buf_failed(&r->plain)
 			       ? no_memory(e)
 			       : verr_set(e, VERR_INPUT, "the CDR has no uuid");
@@ -463,21 +358,28 @@ static int
 parse(struct cdr *c, bool key_only, const void *body, size_t len,
       struct verr *e)
 {
-	struct reading r = { .cdr = c, .plain = BUF_INIT };
+	struct reading r;
 	int rc = -1;
 
+	make_plan();
+	r.cdr = c;
+	r.plain = r.unescaped = BUF_INIT;
+	memset(r.offset, 0, sizeof(r.offset));
 	if (c->text.size == 0)
 		c->text = BUF_INIT;
 	buf_clear(&c->text);
 	memset(c->value, 0, sizeof(c->value));
-	c->repaired = false;
 	c->start_us = 0;
-	r.root = load(body, len, &c->repaired, e);
-	if (!r.root || read_root(&r, e) == -1 || read_key(&r, e) == -1)
+	if (cdr_body_read(&r.body, &plan.sources, body, len, e) == -1)
+		goto out;
+	c->repaired = r.body.repaired;
+	r.encoded = is_encoded(&r);
+	if (read_key(&r, e) == -1)
 		goto out;
 	if (!key_only)
 		read_all(&r);
-	if (buf_failed(&c->text) || buf_failed(&r.plain)) {
+	if (buf_failed(&c->text) || buf_failed(&r.plain) ||
+	    buf_failed(&r.unescaped)) {
 		no_memory(e);
 		goto out;
 	}
@@ -486,8 +388,9 @@ parse(struct cdr *c, bool key_only, const void *body, size_t len,
 			c->value[f] = c->text.data + r.offset[f] - 1;
 	rc = 0;
 out:
-	json_decref(r.root);
+	cdr_body_release(&r.body);
 	buf_release(&r.plain);
+	buf_release(&r.unescaped);
 	return rc;
 }
 
@@ -497,29 +400,12 @@ cdr_parse(struct cdr *c, const void *body, size_t len, struct verr *e)
 	return parse(c, false, body, len, e);
 }
 
-/* The parser's answer without the parser, for nearly all. */
-static bool
-is_surely_cdr(const void *body, size_t len)
-{
-	struct buf text = BUF_INIT;
-	struct verr ignored;
-	bool form, sure;
-
-	sure = cdr_decode(&text, &form, body, len, &ignored) == 0 && !form &&
-	       utf8_valid(text.data, text.len) && cdr_scan(text.data, text.len);
-	buf_release(&text);
-	return sure;
-}
-
 int
 cdr_check(const void *body, size_t len, struct verr *e)
 {
 	struct cdr c = { .text = BUF_INIT };
-	int rc;
+	int rc = parse(&c, true, body, len, e);
 
-	if (is_surely_cdr(body, len))
-		return 0;
-	rc = parse(&c, true, body, len, e);
 	cdr_release(&c);
 	return rc;
 }

@@ -18,8 +18,8 @@ nothing() {
 
 # Each module with the number of its layer.
 layer_table() {
-	awk -F: '!/^#/ && NF > 1 { n++; split($2, m, " ");
-		for (i in m) print m[i], n }' tests/layers
+	awk -F: '!/^#/ && NF > 1 { n += $1 != layer; layer = $1
+		split($2, m, " "); for (i in m) print m[i], n }' tests/layers
 }
 
 sources() {
