@@ -56,9 +56,17 @@ entity_type_name(enum entity_type type)
 		[ENTITY_REFERENCE] = "reference",
 		[ENTITY_PASSWORD] = "password",
 		[ENTITY_SEALED] = "secret",
+		[ENTITY_HASHED] = "secret",
 	};
 
 	return names[type];
+}
+
+bool
+entity_is_secret(const struct entity_field *f)
+{
+	return f->type == ENTITY_PASSWORD || f->type == ENTITY_SEALED ||
+	       f->type == ENTITY_HASHED;
 }
 
 /* --- keys ------------------------------------------------------------- */
@@ -147,17 +155,23 @@ is_word(const char *words, const char *word)
 }
 
 static int
-check_number(const char *value, struct verr *e)
+check_number(const struct entity_field *f, const char *value, struct verr *e)
 {
+	long min = 0, max = INT32_MAX, n;
 	char *end;
-	long n;
 
+	if (f->words) {
+		min = strtol(f->words, &end, 10);
+		max = strtol(end + strlen(".."), NULL, 10);
+	}
 	errno = 0;
 	n = strtol(value, &end, 10);
-	if (end == value || *end || errno || n < 0 || n > INT32_MAX)
+	/* strtol() takes more forms than one number should have. */
+	if (!strchr("-0123456789", *value) || end == value || *end || errno ||
+	    n < min || n > max)
 		return verr_set(e, VERR_INPUT,
-				"'%s' is not a number from 0 to %d", value,
-				INT32_MAX);
+				"'%s' is not a number from %ld to %ld", value,
+				min, max);
 	return 0;
 }
 
@@ -184,7 +198,7 @@ check_type(const struct entity_field *f, const char *value, struct verr *e)
 {
 	switch (f->type) {
 	case ENTITY_INT:
-		return check_number(value, e);
+		return check_number(f, value, e);
 	case ENTITY_BOOL:
 		return valid_bool(value, e);
 	case ENTITY_CHOICE:
@@ -210,7 +224,8 @@ entity_check(const struct entity *t, const struct entity_value *v,
 				"field '%s' of '%s' cannot be written", f->name,
 				t->name);
 	if (!*v->value) {
-		if (f->flags & ENTITY_REQUIRED || f == t->fields)
+		if (f->flags & (ENTITY_REQUIRED | ENTITY_MADE) ||
+		    f == t->fields)
 			return verr_set(e, VERR_INPUT,
 					"field '%s' of '%s' cannot be empty",
 					f->name, t->name);

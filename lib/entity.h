@@ -23,16 +23,17 @@
 
 enum entity_type {
 	ENTITY_TEXT,
-	ENTITY_INT,
+	ENTITY_INT,       /* `words` is its range, "1..100"; NULL: 0 and up */
 	ENTITY_BOOL,
 	ENTITY_CHOICE,    /* one of `words` */
 	ENTITY_JSON,      /* an object */
-	ENTITY_TIME,      /* shown in UTC, ISO 8601 */
+	ENTITY_TIME,      /* shown in UTC, ISO 8601; see moment.h */
 	ENTITY_CIDR,      /* an address or a network */
 	ENTITY_CIDRS,     /* several, with commas */
 	ENTITY_REFERENCE, /* `words` names the entity it points to */
 	ENTITY_PASSWORD,  /* becomes HA1; see account.h */
 	ENTITY_SEALED,    /* kept encrypted; see secret.h */
+	ENTITY_HASHED,    /* only its SHA-256 is kept: for what is random */
 };
 
 enum entity_flag {
@@ -40,6 +41,10 @@ enum entity_flag {
 	ENTITY_READONLY = 1 << 1,
 	ENTITY_DEFAULT = 1 << 2, /* not null: empty means the default */
 	ENTITY_DETAIL = 1 << 3,  /* in `show`, not in the table of `list` */
+	ENTITY_MADE = 1 << 4,    /* a secret that `add` makes by itself */
+	/* A reference that is emptied when what it points to is removed with
+	 * --cascade; without this flag the row goes too. */
+	ENTITY_LETS_GO = 1 << 5,
 };
 
 struct entity_field {
@@ -69,6 +74,8 @@ const struct entity *entity_find(const char *name);
 const struct entity_field *
 entity_field_find(const struct entity *t, const char *name);
 const char *entity_type_name(enum entity_type type);
+/* A password, a PIN, a key: never shown, never on a command line for long. */
+bool entity_is_secret(const struct entity_field *f);
 /* The nearest name for a hint, or NULL. */
 const char *entity_field_suggest(const struct entity *t, const char *name);
 

@@ -109,6 +109,7 @@ sql_field(struct buf *b, const struct entity_field *f)
 		break;
 	case ENTITY_PASSWORD:
 	case ENTITY_SEALED:
+	case ENTITY_HASHED:
 		buf_printf(b, "case when t.%s is not null then '********' end",
 			   f->column);
 		break;

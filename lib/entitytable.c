@@ -1,6 +1,8 @@
 /* The entities and their fields; the first field of each is its key. */
 #include "entity.h"
 
+#include "moment.h"
+
 #define END                  \
 	{                    \
 		.name = NULL \
@@ -93,8 +95,8 @@ static const struct entity_field extension_fields[] = {
 	  "whether the call passes FreeSWITCH; empty: as the type wants" },
 	{ "service_ref", "service_ref", ENTITY_JSON, ENTITY_DEFAULT | ENTITY_DETAIL, NULL,
 	  valid_json_object, "parameters for the service, a JSON object" },
-	{ "recording_policy", "recording_policy_id", ENTITY_REFERENCE, ENTITY_DETAIL,
-	  "policy", NULL, "when its calls are recorded" },
+	{ "recording_policy", "recording_policy_id", ENTITY_REFERENCE,
+	  ENTITY_DETAIL | ENTITY_LETS_GO, "policy", NULL, "when its calls are recorded" },
 	TIMES, END
 };
 
@@ -156,11 +158,11 @@ static const struct entity_field ivr_fields[] = {
 	{ "timeout_sound", "timeout_sound", ENTITY_TEXT, ENTITY_DETAIL, NULL,
 	  valid_text, "what the caller hears when no digit came" },
 	{ "max_failures", "max_failures", ENTITY_INT,
-	  ENTITY_DEFAULT | ENTITY_DETAIL, NULL, NULL, "wrong digits allowed" },
+	  ENTITY_DEFAULT | ENTITY_DETAIL, "1..100", NULL, "wrong digits allowed" },
 	{ "max_timeouts", "max_timeouts", ENTITY_INT,
-	  ENTITY_DEFAULT | ENTITY_DETAIL, NULL, NULL, "missing digits allowed" },
+	  ENTITY_DEFAULT | ENTITY_DETAIL, "1..100", NULL, "missing digits allowed" },
 	{ "timeout_seconds", "timeout_seconds", ENTITY_INT, ENTITY_DEFAULT,
-	  NULL, NULL, "seconds to wait for a digit" },
+	  "1..600", NULL, "seconds to wait for a digit" },
 	ACTIVE, TIMES, END
 };
 
@@ -196,7 +198,7 @@ static const struct entity_field conference_fields[] = {
 	  "PIN of the members; kept encrypted" },
 	{ "moderator_pin", "moderator_pin", ENTITY_SEALED, ENTITY_DETAIL, NULL,
 	  valid_password, "PIN of the moderators; kept encrypted" },
-	{ "max_members", "max_members", ENTITY_INT, 0, NULL, NULL,
+	{ "max_members", "max_members", ENTITY_INT, 0, "1..2147483647", NULL,
 	  "members at the same time; empty: no limit" },
 	{ "record", "record", ENTITY_BOOL, ENTITY_DEFAULT, NULL, NULL,
 	  "whether it is recorded" },
@@ -213,7 +215,7 @@ static const struct entity_field trunk_fields[] = {
 	  "sort of gateway" },
 	{ "host", "host", ENTITY_TEXT, ENTITY_REQUIRED, NULL, valid_host,
 	  "name or address" },
-	{ "port", "port", ENTITY_INT, ENTITY_DEFAULT, NULL, valid_port,
+	{ "port", "port", ENTITY_INT, ENTITY_DEFAULT, "1..65535", NULL,
 	  "port" },
 	{ "username", "username", ENTITY_TEXT, 0, NULL, valid_text,
 	  "our account there" },
@@ -236,7 +238,7 @@ static const struct entity_field policy_fields[] = {
 	  NULL, NULL, "record calls between users" },
 	{ "record_queue", "record_queue", ENTITY_BOOL, ENTITY_DEFAULT, NULL,
 	  NULL, "record calls of queues" },
-	{ "retention_days", "retention_days", ENTITY_INT, ENTITY_DEFAULT, NULL,
+	{ "retention_days", "retention_days", ENTITY_INT, ENTITY_DEFAULT, "1..36500",
 	  NULL, "days that recordings are kept" },
 	{ "storage_path", "storage_path", ENTITY_TEXT, ENTITY_DEFAULT, NULL,
 	  valid_text, "directory of the recordings" },
@@ -246,13 +248,13 @@ static const struct entity_field policy_fields[] = {
 static const struct entity_field node_fields[] = {
 	{ "destination", "destination", ENTITY_TEXT, 0, NULL, valid_text,
 	  "SIP URI, sip:10.0.0.11:5080" },
-	{ "set_id", "set_id", ENTITY_INT, ENTITY_DEFAULT, NULL, NULL,
+	{ "set_id", "set_id", ENTITY_INT, ENTITY_DEFAULT, "0..32767", NULL,
 	  "dispatcher set: 1 FreeSWITCH, 2 gateways" },
-	{ "priority", "priority", ENTITY_INT, ENTITY_DEFAULT, NULL, NULL,
+	{ "priority", "priority", ENTITY_INT, ENTITY_DEFAULT, "-2147483648..2147483647", NULL,
 	  "highest first" },
-	{ "weight", "weight", ENTITY_INT, ENTITY_DEFAULT, NULL, NULL,
+	{ "weight", "weight", ENTITY_INT, ENTITY_DEFAULT, "0..100", NULL,
 	  "share of the calls, 0 to 100" },
-	{ "max_calls", "max_calls", ENTITY_INT, 0, NULL, NULL,
+	{ "max_calls", "max_calls", ENTITY_INT, 0, "1..2147483647", NULL,
 	  "calls at the same time; empty: no limit" },
 	DESCRIPTION, ACTIVE, TIMES, END
 };
@@ -260,9 +262,9 @@ static const struct entity_field node_fields[] = {
 static const struct entity_field address_fields[] = {
 	{ "address", "address", ENTITY_CIDR, 0, NULL, valid_cidr,
 	  "address or network that is trusted" },
-	{ "group", "grp", ENTITY_INT, ENTITY_DEFAULT, NULL, NULL,
+	{ "group", "grp", ENTITY_INT, ENTITY_DEFAULT, "1..2147483647", NULL,
 	  "group 1 is free of the flood limit" },
-	{ "port", "port", ENTITY_INT, ENTITY_DEFAULT, NULL, NULL,
+	{ "port", "port", ENTITY_INT, ENTITY_DEFAULT, "0..65535", NULL,
 	  "port; 0: any" },
 	{ "tag", "tag", ENTITY_TEXT, ENTITY_DEFAULT, NULL, valid_text,
 	  "text for the proxy" },
@@ -270,11 +272,29 @@ static const struct entity_field address_fields[] = {
 };
 
 static const struct entity_field emergency_fields[] = {
-	{ "number", "number", ENTITY_TEXT, 0, NULL, valid_extension,
+	{ "number", "number", ENTITY_TEXT, 0, NULL, valid_pattern,
 	  "number or pattern, before every tenant's own" },
 	DESCRIPTION,
 	{ "trunk", "trunk_id", ENTITY_REFERENCE, 0, "trunk", NULL,
 	  "the way out" },
+	ACTIVE, TIMES, END
+};
+
+static const struct entity_field key_fields[] = {
+	{ "key_name", "key_name", ENTITY_TEXT, 0, NULL, valid_text,
+	  "the key's name, for people and in the audit" },
+	{ "domain", "domain_id", ENTITY_REFERENCE, 0, "domain", NULL,
+	  "the tenant that it is held to; empty: the operator's, for all" },
+	{ "permissions", "permissions", ENTITY_JSON, ENTITY_DEFAULT, NULL,
+	  valid_permissions,
+	  "what it may do, {\"cdr\":\"read\",\"users\":\"write\"}; "
+	  "what is not named is refused" },
+	{ "expires_at", "expires_at", ENTITY_TIME, 0, NULL, valid_moment,
+	  "when it ends: 2027-01-31, 2027-01-31T18:00Z, or 90d from now; "
+	  "empty: never" },
+	{ "secret", "hash", ENTITY_HASHED, ENTITY_MADE, NULL, valid_api_key,
+	  "the key itself, made and printed once; a new one takes its place; "
+	  "only its SHA-256 is kept" },
 	ACTIVE, TIMES, END
 };
 /* clang-format on */
@@ -310,5 +330,7 @@ const struct entity entities[] = {
 	  NULL, NULL, address_fields },
 	{ "emergency", "emergency_numbers", "an emergency number", false, NULL,
 	  NULL, emergency_fields },
+	{ "key", "api_keys", "a key for the API", false, NULL, NULL,
+	  key_fields },
 	{ .name = NULL },
 };

@@ -7,6 +7,8 @@
 
 #include "account.h"
 #include "entitysql.h"
+#include "hash.h"
+#include "moment.h"
 #include "secret.h"
 
 /* --- references ------------------------------------------------------- */
@@ -120,6 +122,7 @@ static const char *const casts[] = {
 	[ENTITY_CIDR] = "$%d::text::cidr",
 	[ENTITY_CIDRS] = "string_to_array($%d::text, ',')::cidr[]",
 	[ENTITY_REFERENCE] = "$%d::text::bigint",
+	[ENTITY_HASHED] = "$%d::text",
 };
 
 static void
@@ -132,6 +135,31 @@ assign_text(struct statement *s, enum entity_type type, struct db_param p,
 		 (int)(place - cast), cast, statement_param(s, p), place + 2);
 }
 
+/* The text that the column takes, when it is not the value itself. */
+static int
+convert(struct db *db, struct statement *s, const struct entity_key *key,
+	const struct entity_value *v, struct db_param *p, struct verr *e)
+{
+	char hash[HASH_SHA256_HEX], utc[MOMENT_TEXT], id[24];
+
+	switch (v->field->type) {
+	case ENTITY_REFERENCE:
+		if (reference_id(db, v->field, key, v->value, id, e) == -1)
+			return -1;
+		return own(s, id, p, e);
+	case ENTITY_TIME:
+		if (moment_utc(utc, v->value, e) == -1)
+			return -1;
+		return own(s, utc, p, e);
+	case ENTITY_HASHED:
+		if (hash_sha256_hex(hash, v->value, strlen(v->value), e) == -1)
+			return -1;
+		return own(s, hash, p, e);
+	default:
+		return 0;
+	}
+}
+
 /* How many columns the value is written to, or -1. */
 static int
 assign(struct db *db, struct statement *s, const struct entity *t,
@@ -140,7 +168,6 @@ assign(struct db *db, struct statement *s, const struct entity *t,
 {
 	const struct entity_field *f = v->field;
 	struct db_param p = DB_TEXT(v->value);
-	char id[24];
 
 	to->column = f->column;
 	if (f->type == ENTITY_PASSWORD)
@@ -152,9 +179,7 @@ assign(struct db *db, struct statement *s, const struct entity *t,
 	}
 	if (f->type == ENTITY_SEALED)
 		return assign_sealed(s, t, key, v, to, e);
-	if (f->type == ENTITY_REFERENCE &&
-	    (reference_id(db, f, key, v->value, id, e) == -1 ||
-	     own(s, id, &p, e) == -1))
+	if (convert(db, s, key, v, &p, e) == -1)
 		return -1;
 	assign_text(s, f->type, p, to);
 	return 1;
@@ -256,7 +281,12 @@ explain(struct db *db, const struct entity *t, const struct entity_key *key,
 				 t->name, b.data);
 	} else {
 		f = constrained(t, e->msg, "check");
-		if (f)
+		/* Only a number's type tells that it must be a pattern. */
+		if (f == t->fields && f->check == valid_extension &&
+		    valid_pattern(key->name, e) == -1)
+			verr_wrap(e, "field '%s' of %s '%s'", f->name, t->name,
+				  b.data);
+		else if (f)
 			verr_wrap(e, "field '%s' of %s '%s'", f->name, t->name,
 				  b.data);
 		else

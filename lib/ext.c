@@ -105,6 +105,8 @@ verb_add(struct db *db, struct ext_command *c, struct verr *e)
 			return verr_set(e, VERR_USAGE,
 					"'%s' needs the field '%s'",
 					c->entity->name, f->name);
+	if (ext_make_secrets(c, e) == -1)
+		return -1;
 	return entity_add(db, c->entity, &c->key, c->values, c->n, e);
 }
 
@@ -221,6 +223,7 @@ static const struct ext_verb verbs[] = {
 	{ "fields", EXT_NO_DATABASE, verb_fields },
 	{ "list", EXT_FIELDS, verb_list },
 	{ "rm", EXT_KEY | EXT_WRITES, verb_rm },
+	{ "route", EXT_KEY, ext_verb_route },
 	{ "set", EXT_KEY | EXT_FIELDS | EXT_WRITES, verb_set },
 	{ "show", EXT_KEY, verb_show },
 	{ .name = NULL },

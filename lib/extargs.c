@@ -10,12 +10,6 @@
 
 /* --- secrets ---------------------------------------------------------- */
 
-static bool
-is_secret(const struct entity_field *f)
-{
-	return f->type == ENTITY_PASSWORD || f->type == ENTITY_SEALED;
-}
-
 static void
 hide_value(char *assignment)
 {
@@ -27,7 +21,7 @@ hide_value(char *assignment)
 	for (const struct entity *t = entities; t->name; t++) {
 		const struct entity_field *f = entity_field_find(t, assignment);
 
-		if (f && is_secret(f)) {
+		if (f && entity_is_secret(f)) {
 			memset(value + 1, '*', strlen(value + 1));
 			break;
 		}
@@ -94,8 +88,10 @@ read_secret(struct ext_command *c, struct entity_value *v, struct verr *e)
 		if (make && account_random(random, e) == -1)
 			return -1;
 		secret = strdup(make ? random : v->value);
-		if (make)
+		if (make) {
 			c->made = secret;
+			c->made_name = v->field->name;
+		}
 		if (!secret)
 			verr_set(e, VERR_RETRY, "out of memory");
 		hash_wipe(random, sizeof(random));
@@ -118,6 +114,28 @@ unknown_field(const struct entity *t, const char *name, struct verr *e)
 	if (like)
 		return verr_add(e, "\nhint: did you mean '%s'?", like);
 	return verr_add(e, "\nhint: 'voip-ext fields %s' lists them", t->name);
+}
+
+/* A secret that comes into being with its row. */
+static int
+make_secret(struct ext_command *c, const struct entity_field *f, struct verr *e)
+{
+	struct entity_value v = { f, "random" };
+
+	if (read_secret(c, &v, e) == -1)
+		return -1;
+	c->values[c->n++] = v;
+	return 0;
+}
+
+int
+ext_make_secrets(struct ext_command *c, struct verr *e)
+{
+	for (const struct entity_field *f = c->entity->fields; f->name; f++)
+		if (f->flags & ENTITY_MADE && !ext_value(c, f->name) &&
+		    c->n < EXT_VALUES && make_secret(c, f, e) == -1)
+			return -1;
+	return 0;
 }
 
 static bool
@@ -158,7 +176,7 @@ add_value(struct ext_command *c, const char *assignment, struct verr *e)
 				name);
 	if (c->n + c->user_n == EXT_VALUES)
 		return verr_set(e, VERR_USAGE, "too many fields");
-	if (is_secret(v.field) && read_secret(c, &v, e) == -1)
+	if (entity_is_secret(v.field) && read_secret(c, &v, e) == -1)
 		return -1;
 	if (entity_check(owner, &v, e) == -1)
 		return -1;

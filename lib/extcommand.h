@@ -46,7 +46,8 @@ struct ext_command {
 	size_t user_n;
 	char *secrets[EXT_VALUES]; /* read or made here */
 	size_t nsecrets;
-	const char *made; /* the one to show */
+	const char *made; /* the one to show, and the name of its field */
+	const char *made_name;
 };
 
 /* --- extargs.c -------------------------------------------------------- */
@@ -58,6 +59,8 @@ void ext_wipe_secrets(struct ext_command *c);
 /* FIELD=VALUE...: checked; secrets are read or made. */
 int ext_add_values(struct ext_command *c, int argc, const char **argv,
 		   struct verr *e);
+/* Those secrets that `add` makes and nobody gave. */
+int ext_make_secrets(struct ext_command *c, struct verr *e);
 int ext_set_key(struct ext_command *c, const char *text, struct verr *e);
 /* The value given for a field of the entity, or NULL. */
 const struct entity_value *
@@ -73,5 +76,10 @@ int ext_print_row(const struct ext_command *c, const struct db_result *r,
 		  struct verr *e);
 /* The secret that was made, if there is one. */
 int ext_print_made(const struct ext_command *c, struct verr *e);
+
+/* --- verbs in files of their own -------------------------------------- */
+
+/* What the proxy finds for a number; VERR_NOTFOUND when nothing. */
+int ext_verb_route(struct db *db, struct ext_command *c, struct verr *e);
 
 #endif

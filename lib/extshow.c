@@ -73,7 +73,7 @@ ext_print_made(const struct ext_command *c, struct verr *e)
 {
 	const struct out_column columns[] = {
 		{ c->entity->name, OUT_TEXT },
-		{ "password", OUT_TEXT },
+		{ c->made_name, OUT_TEXT },
 	};
 	struct out *out;
 

@@ -181,9 +181,12 @@ pattern_class(const char *s)
 static int
 check_pattern(const char *s, struct verr *e)
 {
-	const char *p = s + (*s == '+');
+	const char *start = s + (*s == '+'), *p = start;
 	size_t n;
 
+	if (!*p)
+		return verr_set(e, VERR_INPUT, "pattern '%s' has no digit",
+				show(s).text);
 	while (*p) {
 		if (*p == '[') {
 			n = pattern_class(p + 1);
@@ -195,7 +198,7 @@ check_pattern(const char *s, struct verr *e)
 						"ranges, such as [15-7]",
 						(size_t)(p - s), show(s).text);
 			p += n + 1;
-		} else if (*p == '.' && !p[1] && p > s) {
+		} else if (*p == '.' && !p[1] && p > start) {
 			p++;
 		} else if (strchr(DIGITS "*#XZN", *p)) {
 			p++;
@@ -218,6 +221,14 @@ valid_extension(const char *s, struct verr *e)
 	if (!strpbrk(s, "[]"))
 		return check_name("extension", s, e);
 	if (check_length("extension", s, 64, e) == -1)
+		return -1;
+	return check_pattern(s, e);
+}
+
+int
+valid_pattern(const char *s, struct verr *e)
+{
+	if (check_length("pattern", s, 64, e) == -1)
 		return -1;
 	return check_pattern(s, e);
 }
@@ -378,22 +389,73 @@ valid_cidr(const char *s, struct verr *e)
 	return check_mask(s, address, size, mask, e);
 }
 
-int
-valid_json_object(const char *s, struct verr *e)
+/* The object that s holds, or NULL. */
+static json_t *
+json_object_of(const char *s, struct verr *e)
 {
 	json_error_t error;
 	json_t *json = json_loads(s, JSON_REJECT_DUPLICATES, &error);
 
-	if (!json)
-		return verr_set(e, VERR_INPUT,
-				"'%s' is not JSON: %s at line %d column %d",
-				show(s).text, error.text, error.line,
-				error.column);
+	if (!json) {
+		verr_set(e, VERR_INPUT,
+			 "'%s' is not JSON: %s at line %d column %d",
+			 show(s).text, error.text, error.line, error.column);
+		return NULL;
+	}
 	if (!json_is_object(json)) {
+		verr_set(e, VERR_INPUT, "'%s' is not a JSON object",
+			 show(s).text);
 		json_decref(json);
-		return verr_set(e, VERR_INPUT, "'%s' is not a JSON object",
-				show(s).text);
+		return NULL;
+	}
+	return json;
+}
+
+int
+valid_json_object(const char *s, struct verr *e)
+{
+	json_t *json = json_object_of(s, e);
+
+	json_decref(json);
+	return json ? 0 : -1;
+}
+
+int
+valid_permissions(const char *s, struct verr *e)
+{
+	json_t *json = json_object_of(s, e), *value;
+	const char *name, *word;
+	int rc = json ? 0 : -1;
+
+	json_object_foreach (json, name, value) {
+		word = json_string_value(value);
+		if (!*name || name[strspn(name, LOWER DIGITS "_-")])
+			rc = verr_set(e, VERR_INPUT,
+				      "'%s' is not the name of a resource\n"
+				      "hint: lower-case letters, digits, _ "
+				      "and -",
+				      show(name).text);
+		else if (!word || (strcmp(word, "read") != 0 &&
+				   strcmp(word, "write") != 0))
+			rc = verr_set(e, VERR_INPUT,
+				      "the permission for '%s' is neither "
+				      "\"read\" nor \"write\"",
+				      show(name).text);
+		if (rc == -1)
+			break;
 	}
 	json_decref(json);
+	return rc;
+}
+
+int
+valid_api_key(const char *s, struct verr *e)
+{
+	size_t len = strlen(s);
+
+	if (len < 32 || len > 128 || strspn(s, LETTERS DIGITS "_.~+/=-") != len)
+		return verr_set(e, VERR_INPUT,
+				"a key is 32 to 128 letters, digits and "
+				"_ . ~ + / = -\nhint: random makes one");
 	return 0;
 }

@@ -21,6 +21,8 @@ int valid_domain(const char *s, struct verr *e);
 int valid_username(const char *s, struct verr *e);
 /* Extension or pattern: as a username, with [..] classes for patterns. */
 int valid_extension(const char *s, struct verr *e);
+/* A pattern, or a number, as voip.is_pattern() has it. */
+int valid_pattern(const char *s, struct verr *e);
 /* Text for people: UTF-8, no control characters, 1 to 128 characters. */
 int valid_text(const char *s, struct verr *e);
 int valid_email(const char *s, struct verr *e);
@@ -30,6 +32,10 @@ int valid_host(const char *s, struct verr *e); /* name or address */
 int valid_uuid(const char *s, struct verr *e); /* 8-4-4-4-12, any case */
 int valid_cidr(const char *s, struct verr *e); /* address or network */
 int valid_json_object(const char *s, struct verr *e);
+/* {"cdr": "read", "users": "write"} */
+int valid_permissions(const char *s, struct verr *e);
+/* Hashed once only, so it must be beyond guessing: 32 to 128 characters. */
+int valid_api_key(const char *s, struct verr *e);
 int valid_password(const char *s, struct verr *e); /* printable UTF-8, 1-128 */
 
 #endif

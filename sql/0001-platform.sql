@@ -492,8 +492,11 @@ create table voip.api_keys (
 	domain_id bigint references voip.domains,
 	key_name text not null unique check (voip.is_text(key_name)),
 	hash text not null unique check (hash ~ '^[0-9a-f]{64}$'),
+	-- {"cdr": "read", "users": "write"}
 	permissions jsonb not null default '{}'
-		check (jsonb_typeof(permissions) = 'object'),
+		check (jsonb_typeof(permissions) = 'object'
+		and not jsonb_path_exists(permissions, 'strict $.* ?
+			(@.type() != "string" || (@ != "read" && @ != "write"))')),
 	active boolean not null default true,
 	expires_at timestamptz,
 	created_at timestamptz not null default now(),
