@@ -73,6 +73,8 @@ run(int argc, const char **argv, struct verr *e)
 	if (counts.mismatched > 0)
 		log_warning("%ld CDRs came under another uuid than their own",
 			    counts.mismatched);
+	if (counts.busy && rc == 0)
+		log_info("another flusher is at work");
 	printf("%sstored %ld, duplicate %ld, dead %ld\n",
 	       dry_run ? "would be " : "", counts.stored, counts.duplicates,
 	       counts.dead);

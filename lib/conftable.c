@@ -89,7 +89,7 @@ const struct conf_row conf_rows[] = {
 	    "CDRs that are written in one transaction"),
 	DURATION("cdr_batch_timeout", "5s", 0, HOUR,
 		 "longest time that a batch may take to fill"),
-	INT("cdr_workers", "1", 1, 64, "workers of voip-cdr-flush"),
+	INT("cdr_workers", "1", 1, 64, "voip-cdr-flush at work at once, over all nodes"),
 	DURATION("cdr_deadline", "3s", 10, HOUR,
 		 "how long a request waits for its commit before it is spooled"),
 	CHOICE("cdr_durability", "replicated", "replicated local",

@@ -57,6 +57,12 @@ static const char insert_sql[] =
 #define QUEUE_COLUMNS "id, received_at, query_uuid, body"
 enum { QUEUE_ID, QUEUE_RECEIVED, QUEUE_UUID, QUEUE_BODY };
 
+/* One of the places for flushers, until the transaction ends; no row: all are
+ * taken.  The first number is ours, "VFLU". */
+static const char place_sql[] =
+	"select n from generate_series(1, $1::integer) as n "
+	"where pg_try_advisory_xact_lock(1447447637, n) limit 1";
+
 static const char take_sql[] =
 	"select " QUEUE_COLUMNS " from voip.cdr_queue order by id limit $1 "
 	"for update skip locked";
@@ -92,6 +98,7 @@ struct row {
 struct flush {
 	struct db *db;
 	char batch_size[16];
+	char workers[16];
 	struct cdr cdr;
 	struct buf body;
 	struct buf lines;
@@ -135,6 +142,8 @@ flush_new(bool follow, struct verr *e)
 	f->body = f->lines = f->ids = BUF_INIT;
 	snprintf(f->batch_size, sizeof(f->batch_size), "%ld",
 		 conf_int("cdr_batch_size"));
+	snprintf(f->workers, sizeof(f->workers), "%ld",
+		 conf_int("cdr_workers"));
 	f->rows = calloc((size_t)conf_int("cdr_batch_size"), sizeof(*f->rows));
 	if (!f->rows) {
 		no_memory(e);
@@ -390,6 +399,19 @@ read_rows(struct flush *f, const struct db_result *r,
 	return 0;
 }
 
+/* Whether there is a place for us, in `*busy`. */
+static int
+take_place(struct flush *f, bool *busy, struct verr *e)
+{
+	struct db_result *r = NULL;
+
+	if (db_query(f->db, &r, place_sql, 1, &DB_TEXT(f->workers), e) == -1)
+		return -1;
+	*busy = db_rows(r) == 0;
+	db_result_free(r);
+	return 0;
+}
+
 /* Within the transaction; `*taken` rows are done with when it commits. */
 static int
 move_rows(struct flush *f, int *taken, struct flush_counts *counts,
@@ -398,6 +420,10 @@ move_rows(struct flush *f, int *taken, struct flush_counts *counts,
 	struct db_result *r = NULL;
 	int rc = -1;
 
+	if (take_place(f, &counts->busy, e) == -1)
+		return -1;
+	if (counts->busy)
+		return 0;
 	if (db_query(f->db, &r, take_sql, 1, &DB_TEXT(f->batch_size), e) == -1)
 		return -1;
 	*taken = db_rows(r);
@@ -430,6 +456,7 @@ flush_batch(struct flush *f, int *taken, struct flush_counts *counts,
 	counts->duplicates += batch.duplicates;
 	counts->dead += batch.dead;
 	counts->mismatched += batch.mismatched;
+	counts->busy = batch.busy;
 	return 0;
 }
 

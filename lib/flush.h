@@ -1,7 +1,8 @@
 /*
  * flush: from voip.cdr_queue to voip.cdr, exactly once.
  *
- * Layer domain.  A batch is one transaction: rows in the order they came,
+ * Layer domain.  At most `cdr_workers` flushers are at work at once, over all
+ * nodes: advisory locks are their places.  A batch is one transaction: rows in the order they came,
  * locked and stepping over those that another flusher has; parsed; copied into
  * a temporary table; inserted where (start_time, leg_uuid) is new; and
  * deleted from the queue.  Whatever dies on the way, the rows are in the
@@ -25,16 +26,17 @@ struct flush_counts {
 	long stored;
 	long duplicates; /* were in voip.cdr already */
 	long dead;
+	bool busy; /* the last batch was left to others: all places are taken */
 	long mismatched; /* ?uuid= is another than the body's; the body wins */
 };
 
 /* Settings: database, cdr_batch_size, cdr_batch_timeout, cdr_durability,
- * cdr_keep.  `follow`: prepare for flush_follow(). */
+ * cdr_keep, cdr_workers.  `follow`: prepare for flush_follow(). */
 struct flush *flush_new(bool follow, struct verr *e);
 void flush_free(struct flush *f);
 
 /*
- * Until the queue is empty.  `stop_fd` (or -1) readable: after the batch that
+ * Until the queue is empty, or others empty it.  `stop_fd` (or -1) readable: after the batch that
  * is at work.  `counts` is added to also when it fails later.
  */
 int flush_run(struct flush *f, int stop_fd, struct flush_counts *counts,

@@ -219,9 +219,10 @@ stored 4, duplicate 0, dead 0' ]
 @test "two flushers at once store every leg once" {
 	local one=$BATS_TEST_TMPDIR/one two=$BATS_TEST_TMPDIR/two pid
 	queue 2000
-	voip-cdr-flush --set cdr_batch_size=20 >"$one" 3>&- &
+	export VOIP_CDR_WORKERS=2 VOIP_CDR_BATCH_SIZE=20
+	voip-cdr-flush >"$one" 3>&- &
 	pid=$!
-	voip-cdr-flush --set cdr_batch_size=20 >"$two" 3>&-
+	voip-cdr-flush >"$two" 3>&-
 	wait "$pid"
 	# shellcheck disable=SC2016 # awk's own
 	run -0 awk '{ gsub(",", ""); stored += $2; other += $4 + $6 }
@@ -229,6 +230,50 @@ stored 4, duplicate 0, dead 0' ]
 	[ "$output" = '2000 0' ]
 	counted cdr 2000
 	counted cdr_queue 0
+}
+
+@test "one more flusher than may be at work leaves the queue to the others" {
+	queue 3
+	# as flush.c has it: VFLU, and the number of the place
+	run -0 psql -XqAt <<-'SQL'
+	begin;
+	select pg_advisory_xact_lock(1447447637, 1);
+	\! voip-cdr-flush 2>&1 | sed 's/.*another/another/'
+	\! voip-cdr-flush --set cdr_workers=2
+	rollback;
+	SQL
+	[ "$output" = '
+another flusher is at work
+stored 0, duplicate 0, dead 0
+stored 3, duplicate 0, dead 0' ]
+}
+
+@test "flush --follow waits until another flusher is done" {
+	local pid holder
+	queue 3
+	mkfifo "$BATS_TEST_TMPDIR/hold"
+	psql -XqAt <"$BATS_TEST_TMPDIR/hold" >"$BATS_TEST_TMPDIR/held" 3>&- &
+	holder=$!
+	exec 8>"$BATS_TEST_TMPDIR/hold"
+	echo "select 'held', pg_advisory_lock(1447447637, 1);" >&8
+	wait_for grep -q held "$BATS_TEST_TMPDIR/held"
+	voip-cdr-flush --follow --set cdr_batch_timeout=50ms >"$BATS_TEST_TMPDIR/followed" 3>&- 8>&- &
+	pid=$!
+	wait_for following
+	counted cdr 0
+	exec 8>&-
+	wait "$holder"
+	wait_for stored_since 2
+	kill "$pid"
+	wait "$pid"
+	[ "$(cat "$BATS_TEST_TMPDIR/followed")" = 'stored 3, duplicate 0, dead 0' ]
+}
+
+# The follower is connected and has tried.
+following() {
+	[ "$(sql "select count(*) from pg_stat_activity
+		where usename = 'voip_cdr_flush' and query ilike 'rollback%'
+			or usename = 'voip_cdr_flush' and query ilike 'commit%'")" -gt 0 ]
 }
 
 # stored_since COUNT: more legs than that are stored.
@@ -241,7 +286,8 @@ stored_since() {
 	queue 3000
 	while [ "$(count cdr_queue)" -gt 0 ]; do
 		before=$(count cdr)
-		voip-cdr-flush --set cdr_batch_size=10 >/dev/null 3>&- &
+		# a killed one's place is free when the server has seen it
+		voip-cdr-flush --set cdr_batch_size=10 --set cdr_workers=9 >/dev/null 3>&- &
 		pid=$!
 		[ "$rounds" -ge 8 ] || {
 			wait_for stored_since "$before"
