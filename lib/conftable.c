@@ -29,6 +29,10 @@
 	{                                                    \
 		name, CONF_SIZE, value, min, max, NULL, help \
 	}
+#define BOOL(name, value, help)                          \
+	{                                                \
+		name, CONF_BOOL, value, 0, 0, NULL, help \
+	}
 #define CHOICE(name, value, words, help)                    \
 	{                                                   \
 		name, CONF_CHOICE, value, 0, 0, words, help \
@@ -76,6 +80,21 @@ const struct conf_row conf_rows[] = {
 	       "address of the proxy in dial-strings (fs_path)"),
 	STRING("user_context", "default",
 	       "dialplan context of users that have none of their own"),
+
+	STRING("trusted_proxies", "127.0.0.1",
+	       "addresses and networks whose X-VOIP headers are believed"),
+	DURATION("ring_time", "30s", SECOND, HOUR,
+		 "how long a user's phones ring before voicemail or the end"),
+	STRING("voicemail_number", "*97",
+	       "number of a caller's own voicemail box; empty: none"),
+	STRING("recordings_dir", "/var/lib/freeswitch/recordings",
+	       "directory in which FreeSWITCH records calls"),
+	STRING("gateway_profile", "internal",
+	       "SIP profile of FreeSWITCH that has the trunks as gateways"),
+	STRING("queue_music", "local_stream://moh",
+	       "music of queues that have none which can be played"),
+	BOOL("agents_available", "yes",
+	     "whether the agents of a queue are available when it is loaded"),
 
 	STRING("cdr_listen", "127.0.0.1:8082",
 	       "address of voip-cdr-ingest without socket activation"),

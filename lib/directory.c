@@ -5,16 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf.h"
 #include "fsxml.h"
-#include "hash.h"
-#include "log.h"
-#include "secret.h"
 
 /* --- questions -------------------------------------------------------- */
 
 /* As struct directory_user, in its order. */
-#define USER_COLUMNS "u.username, n.extension as number, "
+#define USER_COLUMNS "d.domain, u.username, n.extension as number, "
 
 #define USER_REST                                                         \
 	"nullif(u.full_name, '') as full_name, u.accountcode, "           \
@@ -88,89 +84,30 @@ static const char sql_gateways[] =
 	"select domain from voip.domains "
 	"where active and ($1 = '' or domain = $1) order by domain limit 1000";
 
-static const struct {
-	const char *sql;
-	int nparams;
-} questions[] = {
-	[LOOKUP_UNKNOWN] = { NULL, 0 },
-	[LOOKUP_USER] = { sql_user, 2 },
-	[LOOKUP_DOMAIN] = { sql_domain, 1 },
-	[LOOKUP_GROUP] = { sql_group, 2 },
-	[LOOKUP_NETWORKS] = { sql_networks, 1 },
-	[LOOKUP_GATEWAYS] = { sql_gateways, 1 },
-};
-
-void
-directory_question(struct directory_question *q, const struct lookup *l)
+static bool
+ask_domain(struct question *q, struct lookup *l, const struct fs_settings *s)
 {
-	size_t i;
-
-	q->sql = questions[l->what].sql;
-	q->nparams = questions[l->what].nparams;
-	for (i = 0; i < sizeof(q->domain) - 1 && l->domain[i]; i++) {
-		char c = l->domain[i];
-
-		q->domain[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-	}
-	q->domain[i] = '\0';
+	(void)l;
+	(void)s;
+	q->nparams = 1;
 	q->params[0] = DB_TEXT(q->domain);
-	q->params[1] = DB_TEXT(l->what == LOOKUP_GROUP ? l->group : l->user);
+	return true;
 }
 
-/* --- dial-strings ----------------------------------------------------- */
-
-/*
- * `open` is "{" or "[": FreeSWITCH takes {} only at the start of a list of
- * legs, and a group is such a list, with each member's text in it.
- */
-static void
-dial_string(char out[DIRECTORY_DIAL_STRING], const struct directory_settings *s,
-	    const char *open, const char *close, const char *user)
+static bool
+ask_user(struct question *q, struct lookup *l, const struct fs_settings *s)
 {
-	int n = snprintf(out, DIRECTORY_DIAL_STRING,
-			 "%s^^:sip_invite_domain=${dialed_domain}:"
-			 "presence_id=%s@${dialed_domain}%s",
-			 open, user, close);
-
-	assert(n > 0 && n < DIRECTORY_DIAL_STRING);
-	if (s->at_freeswitch)
-		snprintf(out + n, (size_t)(DIRECTORY_DIAL_STRING - n),
-			 "${sofia_contact(*/%s@${dialed_domain})}", user);
-	else
-		snprintf(out + n, (size_t)(DIRECTORY_DIAL_STRING - n),
-			 "sofia/internal/%s@${dialed_domain};fs_path=sip:%s",
-			 user, s->proxy);
+	ask_domain(q, l, s);
+	q->params[q->nparams++] = DB_TEXT(l->user);
+	return true;
 }
 
-int
-directory_settings_set(struct directory_settings *s, bool at_freeswitch,
-		       const char *proxy, const char *context,
-		       long cacheable_ms, struct verr *e)
+static bool
+ask_group(struct question *q, struct lookup *l, const struct fs_settings *s)
 {
-	/* It stands in a list of legs, in which these mean something. */
-	if (strlen(proxy) >= sizeof(s->proxy) || strpbrk(proxy, "${},|\"' "))
-		return verr_set(e, VERR_CONFIG,
-				"setting 'proxy' is not an address: '%s'",
-				proxy);
-	if (strlen(context) >= sizeof(s->context))
-		return verr_set(e, VERR_CONFIG,
-				"setting 'user_context' is too long");
-	s->at_freeswitch = at_freeswitch;
-	s->cacheable_ms = cacheable_ms;
-	snprintf(s->proxy, sizeof(s->proxy), "%s", proxy);
-	snprintf(s->context, sizeof(s->context), "%s", context);
-	dial_string(s->dial_user, s, "{", "}", "${dialed_user}");
-	dial_string(s->dial_group, s, "[", "]", "${dialed_user}");
-	return 0;
-}
-
-int
-directory_settings(struct directory_settings *s, struct verr *e)
-{
-	return directory_settings_set(
-		s, strcmp(conf_str("registrar"), "freeswitch") == 0,
-		conf_str("proxy"), conf_str("user_context"),
-		conf_int("dirxml_cacheable"), e);
+	ask_domain(q, l, s);
+	q->params[q->nparams++] = DB_TEXT(l->group);
+	return true;
 }
 
 /* --- answers ---------------------------------------------------------- */
@@ -201,8 +138,8 @@ dial_param(struct fsxml *x, const char *name, const char *value)
  * are never empty: mod_sofia lets everybody in when it finds none at all.
  */
 static void
-open_domain(struct fsxml *x, const char *domain,
-	    const struct directory_settings *s, bool group)
+open_domain(struct fsxml *x, const char *domain, const struct fs_settings *s,
+	    bool group)
 {
 	fsxml_open(x, "domain");
 	fsxml_plain(x, "name", domain);
@@ -238,7 +175,7 @@ login_params(struct fsxml *x, const struct directory_user *u)
 
 static void
 variables(struct fsxml *x, const struct directory_user *u,
-	  const struct directory_settings *s)
+	  const struct fs_settings *s)
 {
 	fsxml_open(x, "variables");
 	variable(x, "user_context",
@@ -262,10 +199,10 @@ variables(struct fsxml *x, const struct directory_user *u,
  */
 static void
 write_user(struct fsxml *x, const char *asked, const struct directory_user *u,
-	   const struct directory_settings *s)
+	   const struct fs_settings *s)
 {
 	const char *alias = asked;
-	char dial[DIRECTORY_DIAL_STRING];
+	char dial[FS_DIAL_STRING];
 	char milliseconds[24];
 
 	if (!alias || strcmp(alias, u->username) == 0)
@@ -283,7 +220,7 @@ write_user(struct fsxml *x, const char *asked, const struct directory_user *u,
 	}
 	fsxml_open(x, "params");
 	if (asked && strcmp(asked, u->username) != 0) {
-		dial_string(dial, s, "{", "}", u->username);
+		fs_dial_string(dial, s, "{", "}", u->username);
 		dial_param(x, "dial-string", dial);
 	}
 	login_params(x, u);
@@ -295,7 +232,7 @@ write_user(struct fsxml *x, const char *asked, const struct directory_user *u,
 void
 directory_user_document(struct buf *out, const char *domain, const char *asked,
 			const struct directory_user *u,
-			const struct directory_settings *s)
+			const struct fs_settings *s)
 {
 	struct fsxml x;
 
@@ -312,6 +249,7 @@ read_user(struct directory_user *u, const struct db_result *r, int row)
 	int column = 0;
 
 	memset(u, 0, sizeof(*u));
+	u->domain = db_value(r, row, column++);
 	u->username = db_value(r, row, column++);
 	u->number = db_value(r, row, column++);
 	u->ha1 = db_value(r, row, column++);
@@ -330,52 +268,27 @@ read_user(struct directory_user *u, const struct db_result *r, int row)
 	u->reverse_auth_user = db_value(r, row, column);
 }
 
-/*
- * The password that answers a phone's challenge, sealed for its account.  One
- * that cannot be opened is left out: registering and calls must go on.
- */
-static void
-open_reverse_auth(struct buf *pass, const struct lookup *l,
-		  const struct directory_user *u, const struct db_result *r)
-{
-	struct buf name = BUF_INIT, sealed = BUF_INIT;
-	int column = db_columns(r) - 1;
-	struct verr e = VERR_INIT;
-
-	if (!u->reverse_auth_user || !db_value(r, 0, column))
-		return;
-	buf_printf(&name, "users.reverse_auth_pass:%s@", u->username);
-	for (const char *p = l->domain; *p; p++)
-		buf_putc(&name, *p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p);
-	if (db_bytea(r, 0, column, &sealed, &e) == -1 || buf_failed(&name) ||
-	    secret_open(pass, name.data, sealed.data, sealed.len, &e) == -1)
-		log_error("the answer has no reverse-auth-pass: %s", e.msg);
-	buf_release(&name);
-	buf_release(&sealed);
-}
-
 static int
 user_answer(struct buf *out, const struct lookup *l, const struct db_result *r,
-	    const struct directory_settings *s, struct verr *e)
+	    const struct fs_settings *s, struct verr *e)
 {
 	struct directory_user u;
 	struct buf pass = BUF_INIT;
 
 	(void)e;
 	read_user(&u, r, 0);
-	open_reverse_auth(&pass, l, &u, r);
-	if (pass.len)
+	if (u.reverse_auth_user &&
+	    answer_open(&pass, r, 0, db_columns(r) - 1,
+			"users.reverse_auth_pass", u.username, u.domain))
 		u.reverse_auth_pass = pass.data;
 	directory_user_document(out, l->domain, l->user, &u, s);
-	if (pass.len)
-		hash_wipe(pass.data, pass.len);
-	buf_release(&pass);
-	return 0;
+	answer_wipe(&pass);
+	return 1;
 }
 
 static int
 domain_answer(struct buf *out, const struct lookup *l,
-	      const struct db_result *r, const struct directory_settings *s,
+	      const struct db_result *r, const struct fs_settings *s,
 	      struct verr *e)
 {
 	struct fsxml x;
@@ -385,12 +298,12 @@ domain_answer(struct buf *out, const struct lookup *l,
 	fsxml_begin(&x, out, "directory");
 	open_domain(&x, l->domain, s, false);
 	fsxml_end(&x);
-	return 0;
+	return 1;
 }
 
 static int
 group_answer(struct buf *out, const struct lookup *l, const struct db_result *r,
-	     const struct directory_settings *s, struct verr *e)
+	     const struct fs_settings *s, struct verr *e)
 {
 	struct directory_user u;
 	struct fsxml x;
@@ -408,12 +321,12 @@ group_answer(struct buf *out, const struct lookup *l, const struct db_result *r,
 			write_user(&x, NULL, &u, s);
 	}
 	fsxml_end(&x);
-	return 0;
+	return 1;
 }
 
 static int
 networks_answer(struct buf *out, const struct lookup *l,
-		const struct db_result *r, const struct directory_settings *s,
+		const struct db_result *r, const struct fs_settings *s,
 		struct verr *e)
 {
 	struct fsxml x;
@@ -434,13 +347,13 @@ networks_answer(struct buf *out, const struct lookup *l,
 		fsxml_close(&x);
 	}
 	fsxml_end(&x);
-	return 0;
+	return 1;
 }
 
 /* The domains that a profile may take over; gateways are in none of them. */
 static int
 gateways_answer(struct buf *out, const struct lookup *l,
-		const struct db_result *r, const struct directory_settings *s,
+		const struct db_result *r, const struct fs_settings *s,
 		struct verr *e)
 {
 	struct fsxml x;
@@ -455,29 +368,14 @@ gateways_answer(struct buf *out, const struct lookup *l,
 		fsxml_close(&x);
 	}
 	fsxml_end(&x);
-	return 0;
-}
-
-int
-directory_answer(struct buf *out, const struct lookup *l,
-		 const struct db_result *r, const struct directory_settings *s,
-		 struct verr *e)
-{
-	static int (*const answers[])(
-		struct buf *, const struct lookup *, const struct db_result *,
-		const struct directory_settings *, struct verr *) = {
-		[LOOKUP_USER] = user_answer,
-		[LOOKUP_DOMAIN] = domain_answer,
-		[LOOKUP_GROUP] = group_answer,
-		[LOOKUP_NETWORKS] = networks_answer,
-		[LOOKUP_GATEWAYS] = gateways_answer,
-	};
-
-	if (l->what == LOOKUP_UNKNOWN || !r || db_rows(r) == 0)
-		return 0;
-	if (answers[l->what](out, l, r, s, e) == -1)
-		return -1;
-	if (buf_failed(out))
-		return verr_set(e, VERR_RETRY, "out of memory for an answer");
 	return 1;
 }
+
+const struct answer directory_user = { sql_user, ask_user, user_answer };
+const struct answer directory_domain = { sql_domain, ask_domain,
+					 domain_answer };
+const struct answer directory_group = { sql_group, ask_group, group_answer };
+const struct answer directory_networks = { sql_networks, ask_domain,
+					   networks_answer };
+const struct answer directory_gateways = { sql_gateways, ask_domain,
+					   gateways_answer };

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "answer.h"
 #include "conf.h"
-#include "directory.h"
 #include "fsxml.h"
 #include "log.h"
 #include "lookup.h"
@@ -13,7 +13,7 @@
 
 struct dirxml {
 	struct db *db;
-	struct directory_settings settings;
+	struct fs_settings settings;
 	int64_t deadline_ms;
 };
 
@@ -106,8 +106,8 @@ answer(struct waiting *w, const struct db_result *result, const struct verr *e)
 		reply_unavailable(w->request, &w->lookup, e);
 		return;
 	}
-	found = directory_answer(&out, &w->lookup, result, &w->dirxml->settings,
-				 &trouble);
+	found = answer_document(&out, &w->lookup, result, &w->dirxml->settings,
+				&trouble);
 	if (found == -1)
 		reply_unavailable(w->request, &w->lookup, &trouble);
 	else if (found)
@@ -133,7 +133,7 @@ static void
 serve(struct http_request *r, struct dirxml *d, const char *section)
 {
 	bool get = strcmp(r->method, "GET") == 0;
-	struct directory_question q;
+	struct question q;
 	struct verr e = VERR_INIT;
 	struct waiting *w = calloc(1, sizeof(*w));
 
@@ -151,7 +151,7 @@ serve(struct http_request *r, struct dirxml *d, const char *section)
 		http_reply_error(r, &e);
 		return;
 	}
-	directory_question(&q, &w->lookup);
+	answer_question(&q, &w->lookup, &d->settings);
 	if (!q.sql) {
 		reply_not_found(r, &w->lookup);
 		return;
@@ -252,7 +252,7 @@ dirxml_new(struct loop *loop, struct verr *e)
 		verr_set(e, VERR_RETRY, "out of memory");
 		return NULL;
 	}
-	if (directory_settings(&d->settings, e) == -1 ||
+	if (fs_settings_read(&d->settings, e) == -1 ||
 	    !(d->db = db_new(&options, e))) {
 		free(d);
 		return NULL;
@@ -274,10 +274,10 @@ dirxml_free(struct dirxml *d)
 void
 dirxml_reload(struct dirxml *d)
 {
-	struct directory_settings settings;
+	struct fs_settings settings;
 	struct verr e = VERR_INIT;
 
-	if (directory_settings(&settings, &e) == -1)
+	if (fs_settings_read(&settings, &e) == -1)
 		log_error("%s: the former value stays", e.msg);
 	else
 		d->settings = settings;
@@ -290,24 +290,24 @@ dirxml_ask(struct buf *out, const char *form, size_t len, struct verr *e)
 {
 	struct db_options options = { .role = "voip_dirxml",
 				      .retry = DB_RETRY_INTERACTIVE };
-	struct directory_settings settings;
-	struct directory_question q;
+	struct fs_settings settings;
+	struct question q;
 	struct db_result *result = NULL;
 	struct lookup l;
 	struct db *db = NULL;
 	int rc = -1;
 
 	if (lookup_parse(&l, NULL, form, len, e) == -1 ||
-	    directory_settings(&settings, e) == -1)
+	    fs_settings_read(&settings, e) == -1)
 		goto out;
-	directory_question(&q, &l);
+	answer_question(&q, &l, &settings);
 	if (q.sql) {
 		db = db_new(&options, e);
 		if (!db ||
 		    db_query(db, &result, q.sql, q.nparams, q.params, e) == -1)
 			goto out;
 	}
-	rc = directory_answer(out, &l, result, &settings, e);
+	rc = answer_document(out, &l, result, &settings, e);
 	if (rc == 0)
 		buf_add(out, fsxml_not_found, fsxml_not_found_len);
 out:

@@ -137,7 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct directory_settings settings;
+	struct fs_settings settings;
 	struct directory_user u = { .ha1 = "0123", .username = "1001" };
 	struct buf out = BUF_INIT;
 	struct verr e = VERR_INIT;
@@ -146,8 +146,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 2)
 		return 0;
-	must(directory_settings_set(&settings, data[0] & 1, "127.0.0.1:5060",
-				    "default", data[0] & 2, &e) == 0);
+	must(fs_settings_set(&settings, data[0] & 1, "127.0.0.1:5060",
+			     "default", data[0] & 2, &e) == 0);
 	cut = data[0] % size;
 	first = strndup((const char *)data + 1, cut);
 	second = strndup((const char *)data + 1 + cut, size - 1 - cut);

@@ -11,11 +11,13 @@
 #include "directory.h"
 
 static void
-check(const struct lookup *l)
+check(struct lookup *l)
 {
 	const struct form_pair *domain = form_last(&l->form, "domain");
 	const struct form_pair *key = form_first(&l->form, "key_value");
-	struct directory_question q;
+	struct fs_settings settings;
+	struct verr e = VERR_INIT;
+	struct question q;
 
 	if (l->what == LOOKUP_UNKNOWN)
 		return;
@@ -27,8 +29,11 @@ check(const struct lookup *l)
 	if (strlen(l->domain) > 253 || strlen(l->user) > 64 ||
 	    strpbrk(l->domain, "'\"<>&$ ") || strpbrk(l->user, "'\"<>&$@ "))
 		abort();
-	directory_question(&q, l);
-	if (!q.sql || q.nparams > DIRECTORY_PARAMS)
+	if (fs_settings_set(&settings, false, "127.0.0.1:5060", "default", 0,
+			    &e) == -1)
+		abort();
+	answer_question(&q, l, &settings);
+	if (q.nparams > QUESTION_PARAMS || (q.nparams && !q.sql))
 		abort();
 }
 

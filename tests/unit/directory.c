@@ -7,14 +7,14 @@
 
 #define D "pbx.example.com"
 
-static struct directory_settings
+static struct fs_settings
 settings(bool at_freeswitch, long cacheable_ms)
 {
-	struct directory_settings s;
+	struct fs_settings s;
 	struct verr e = VERR_INIT;
 
-	CHECK(directory_settings_set(&s, at_freeswitch, "192.0.2.1:5060",
-				     "default", cacheable_ms, &e) == 0);
+	CHECK(fs_settings_set(&s, at_freeswitch, "192.0.2.1:5060", "default",
+			      cacheable_ms, &e) == 0);
 	return s;
 }
 
@@ -36,7 +36,7 @@ static const struct directory_user alice = {
 static void
 test_user(void)
 {
-	struct directory_settings s = settings(false, 0);
+	struct fs_settings s = settings(false, 0);
 	struct buf b = BUF_INIT;
 
 	directory_user_document(&b, "PBX.example.com", "alice", &alice, &s);
@@ -90,7 +90,7 @@ test_user(void)
 
 static bool
 answer_has(const struct directory_user *u, const char *asked,
-	   const struct directory_settings *s, const char *text)
+	   const struct fs_settings *s, const char *text)
 {
 	struct buf b = BUF_INIT;
 	bool has;
@@ -105,7 +105,7 @@ answer_has(const struct directory_user *u, const char *asked,
 static void
 test_alias(void)
 {
-	struct directory_settings s = settings(false, 0);
+	struct fs_settings s = settings(false, 0);
 	struct directory_user u = alice;
 
 	CHECK(answer_has(&u, "3001", &s,
@@ -127,7 +127,7 @@ test_alias(void)
 static void
 test_rules(void)
 {
-	struct directory_settings s = settings(false, 60000);
+	struct fs_settings s = settings(false, 60000);
 	struct directory_user u = { .username = "1001" };
 
 	CHECK(answer_has(&u, "1001", &s,
@@ -170,20 +170,20 @@ test_settings(void)
 {
 	static const char *const wrong[] = { "${x}", "a,b", "a b", "a}",
 					     "a|b" };
-	struct directory_settings s;
+	struct fs_settings s;
 	char long_text[400];
 	struct verr e;
 
 	for (size_t i = 0; i < COUNT(wrong); i++) {
 		e = VERR_INIT;
-		CHECK(directory_settings_set(&s, false, wrong[i], "default", 0,
-					     &e) == -1);
+		CHECK(fs_settings_set(&s, false, wrong[i], "default", 0, &e) ==
+		      -1);
 		CHECK(e.kind == VERR_CONFIG);
 	}
 	memset(long_text, 'a', sizeof(long_text));
 	long_text[sizeof(long_text) - 1] = '\0';
-	CHECK(directory_settings_set(&s, false, long_text, "x", 0, &e) == -1);
-	CHECK(directory_settings_set(&s, false, "a:1", long_text, 0, &e) == -1);
+	CHECK(fs_settings_set(&s, false, long_text, "x", 0, &e) == -1);
+	CHECK(fs_settings_set(&s, false, "a:1", long_text, 0, &e) == -1);
 }
 
 static void
@@ -191,12 +191,13 @@ test_questions(void)
 {
 	static const char form[] =
 		"section=directory&key_value=PBX.Example.com&user=1001";
-	struct directory_question q;
+	struct fs_settings s = settings(false, 0);
+	struct question q;
 	struct verr e = VERR_INIT;
 	struct lookup l;
 
 	CHECK(lookup_parse(&l, NULL, form, strlen(form), &e) == 0);
-	directory_question(&q, &l);
+	answer_question(&q, &l, &s);
 	CHECK(q.sql && q.nparams == 2);
 	CHECK_STR(q.params[0].value, D);
 	CHECK_STR(q.params[1].value, "1001");
@@ -206,7 +207,7 @@ test_questions(void)
 static void
 no_memory(bool may_fail)
 {
-	struct directory_settings s = settings(false, 0);
+	struct fs_settings s = settings(false, 0);
 	struct buf b = BUF_INIT;
 
 	directory_user_document(&b, D, "alice", &alice, &s);
