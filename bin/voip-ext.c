@@ -1,10 +1,16 @@
 /* voip-ext: the directory from the shell. */
 
+#include <stdint.h>
+#include <stdlib.h>
+
 #include "ext.h"
 #include "opt.h"
 
 static char *domain;
 static int dry_run;
+static char *fields;
+static char *sort;
+static const char **where;
 
 static int arguments;
 static char **argument;
@@ -14,20 +20,42 @@ static const struct poptOption options[] = {
 	  "list only what is of DOMAIN", "DOMAIN" },
 	{ "dry-run", 'n', POPT_ARG_NONE, &dry_run, 0,
 	  "try a change and roll it back", NULL },
+	{ "fields", '\0', POPT_ARG_STRING, &fields, 0,
+	  "show these fields, in this order", "FIELD,..." },
+	{ "sort", '\0', POPT_ARG_STRING, &sort, 0,
+	  "list in the order of these fields, -FIELD downwards", "FIELD,..." },
+	{ "where", '\0', POPT_ARG_ARGV, &where, 0,
+	  "list what fits, e.g. 'type=queue'; may be repeated", "CONDITION" },
 	POPT_TABLEEND
 };
+
+/* Unlike a string, a list of popt's is ours to free. */
+static void
+free_list(const char ***list)
+{
+	for (size_t i = 0; *list && (*list)[i]; i++)
+		free((void *)(uintptr_t)(*list)[i]);
+	free(*list);
+	*list = NULL;
+}
 
 static int
 run(int argc, const char **argv, struct verr *e)
 {
 	struct ext_options o = { .domain = domain,
 				 .dry_run = dry_run,
+				 .fields = fields,
+				 .sort = sort,
+				 .where = where,
 				 .argc = arguments,
 				 .argv = argument };
 
-	if (out_format_from_options(&o.format, e) == -1)
-		return -1;
-	return ext_run(&o, argc, argv, e);
+	int rc = out_format_from_options(&o.format, e);
+
+	if (rc == 0)
+		rc = ext_run(&o, argc, argv, e);
+	free_list(&where);
+	return rc;
 }
 
 int

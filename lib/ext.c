@@ -163,41 +163,6 @@ verb_rm(struct db *db, struct ext_command *c, struct verr *e)
 }
 
 static int
-verb_show(struct db *db, struct ext_command *c, struct verr *e)
-{
-	struct db_result *r = NULL;
-	int rc = entity_list(db, &r, c->entity, NULL, &c->key, NULL, 0, e);
-
-	if (rc == 0 && db_rows(r) == 0)
-		rc = verr_set(e, VERR_NOTFOUND, "%s '%s' does not exist",
-			      c->entity->name, c->key_text);
-	else if (rc == 0 && c->options->format == OUT_TABLE)
-		rc = ext_print_row(c, r, e);
-	else if (rc == 0)
-		rc = ext_print_list(c, r, e);
-	db_result_free(r);
-	return rc;
-}
-
-static int
-verb_list(struct db *db, struct ext_command *c, struct verr *e)
-{
-	struct db_result *r = NULL;
-	const char *domain = c->options->domain;
-	int rc;
-
-	if (domain && !c->entity->in_domain &&
-	    strcmp(c->entity->name, "domain") != 0)
-		return verr_set(e, VERR_USAGE, "'%s' is not of a domain",
-				c->entity->name);
-	rc = entity_list(db, &r, c->entity, domain, NULL, c->values, c->n, e);
-	if (rc == 0)
-		rc = ext_print_list(c, r, e);
-	db_result_free(r);
-	return rc;
-}
-
-static int
 verb_fields(struct db *db, struct ext_command *c, struct verr *e)
 {
 	static const struct out_column columns[] = {
@@ -221,11 +186,11 @@ verb_fields(struct db *db, struct ext_command *c, struct verr *e)
 static const struct ext_verb verbs[] = {
 	{ "add", EXT_KEY | EXT_FIELDS | EXT_WRITES, verb_add },
 	{ "fields", EXT_NO_DATABASE, verb_fields },
-	{ "list", EXT_FIELDS, verb_list },
+	{ "list", EXT_ARGUMENTS | EXT_SELECTS, ext_list },
 	{ "rm", EXT_KEY | EXT_WRITES, verb_rm },
 	{ "route", EXT_KEY, ext_verb_route },
 	{ "set", EXT_KEY | EXT_FIELDS | EXT_WRITES, verb_set },
-	{ "show", EXT_KEY, verb_show },
+	{ "show", EXT_KEY | EXT_SELECTS, ext_show },
 	{ .name = NULL },
 };
 
@@ -320,6 +285,11 @@ parse_rest(struct ext_command *c, const struct ext_verb *verb, int argc,
 
 	c->argc = argc;
 	c->argv = argv;
+	if (!(verb->flags & EXT_SELECTS) &&
+	    (c->options->fields || c->options->sort || c->options->where))
+		return verr_set(e, VERR_USAGE,
+				"'%s' takes no --fields, --sort or --where",
+				verb->name);
 	if (verb->flags & EXT_ARGUMENTS)
 		return 0;
 	/* "fields ENTITY" reads better than "ENTITY fields"; both do. */

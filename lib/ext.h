@@ -16,6 +16,10 @@
 struct ext_options {
 	const char *domain; /* of list, or NULL */
 	bool dry_run;       /* do it, show it, and roll back */
+	/* Of list and show, see entityquery.h; NULL without. */
+	const char *fields;
+	const char *sort;
+	const char **where; /* ends with NULL */
 	enum out_format format;
 	/*
 	 * The program's own arguments, which everybody can read: values of

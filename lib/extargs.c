@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "account.h"
+#include "entityquery.h"
 #include "extcommand.h"
 
 /* --- secrets ---------------------------------------------------------- */
@@ -105,17 +106,6 @@ read_secret(struct ext_command *c, struct entity_value *v, struct verr *e)
 
 /* --- arguments -------------------------------------------------------- */
 
-static int
-unknown_field(const struct entity *t, const char *name, struct verr *e)
-{
-	const char *like = entity_field_suggest(t, name);
-
-	verr_set(e, VERR_USAGE, "'%s' has no field '%s'", t->name, name);
-	if (like)
-		return verr_add(e, "\nhint: did you mean '%s'?", like);
-	return verr_add(e, "\nhint: 'voip-ext fields %s' lists them", t->name);
-}
-
 /* A secret that comes into being with its row. */
 static int
 make_secret(struct ext_command *c, const struct entity_field *f, struct verr *e)
@@ -170,7 +160,7 @@ add_value(struct ext_command *c, const char *assignment, struct verr *e)
 		v.field = entity_field_find(owner, name);
 	}
 	if (!v.field)
-		return unknown_field(c->entity, name, e);
+		return entity_no_field(c->entity, name, e);
 	if (is_given(c, v.field))
 		return verr_set(e, VERR_USAGE, "field '%s' is given twice",
 				name);

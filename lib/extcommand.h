@@ -21,6 +21,7 @@ enum ext_verb_flag {
 	/* On the primary, and the verb cares for its transactions. */
 	EXT_TRANSACTIONS = 1 << 4,
 	EXT_NO_DATABASE = 1 << 5,
+	EXT_SELECTS = 1 << 6, /* heeds --fields, --sort and --where */
 };
 
 struct ext_command;
@@ -66,14 +67,13 @@ int ext_set_key(struct ext_command *c, const char *text, struct verr *e);
 const struct entity_value *
 ext_value(const struct ext_command *c, const char *name);
 
+/* --- extlist.c -------------------------------------------------------- */
+
+int ext_list(struct db *db, struct ext_command *c, struct verr *e);
+int ext_show(struct db *db, struct ext_command *c, struct verr *e);
+
 /* --- extshow.c -------------------------------------------------------- */
 
-/* People get the main fields only; machines all. */
-int ext_print_list(const struct ext_command *c, const struct db_result *r,
-		   struct verr *e);
-/* One row as a table of its fields. */
-int ext_print_row(const struct ext_command *c, const struct db_result *r,
-		  struct verr *e);
 /* The secret that was made, if there is one. */
 int ext_print_made(const struct ext_command *c, struct verr *e);
 

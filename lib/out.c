@@ -18,9 +18,11 @@ static const char *const words[] = {
 /* clang-format on */
 
 /*
- * Tables wait for their last row, because it may be the widest: `text` then
- * holds every cell with its NUL; else it holds one row.
+ * A table waits for its first rows, which give the columns their widths: `text`
+ * then holds every cell with its NUL; else it holds one row.
  */
+#define TABLE_ROWS 1000
+
 struct out {
 	FILE *file;
 	enum out_format format;
@@ -28,7 +30,8 @@ struct out {
 	size_t n;
 	size_t *widths; /* of a table */
 	struct buf text;
-	size_t rows;
+	size_t rows;    /* of a table: those that wait, with the head */
+	bool has_begun; /* a table: the first rows are printed */
 	bool failed;
 };
 
@@ -195,24 +198,6 @@ row_separated(struct out *o, const char *const *values)
 }
 
 static void
-row_table(struct out *o, const char *const *values)
-{
-	for (size_t i = 0; i < o->n; i++) {
-		const char *s = values[i] ? values[i] : "";
-		size_t start = o->text.len, width;
-
-		if (o->columns[i].type == OUT_BOOL && *s && o->rows)
-			s = is_true(s) ? "yes" : "no";
-		utf8_escape(&o->text, s, strlen(s));
-		width = utf8_width(o->text.data + start, o->text.len - start);
-		if (width > o->widths[i])
-			o->widths[i] = width;
-		buf_putc(&o->text, '\0');
-	}
-	o->rows++;
-}
-
-static void
 pad(struct buf *line, size_t n)
 {
 	while (n--)
@@ -225,7 +210,8 @@ table_line(const struct out *o, const char *cell, struct buf *line)
 {
 	for (size_t i = 0; i < o->n; i++) {
 		size_t len = strlen(cell);
-		size_t gap = o->widths[i] - utf8_width(cell, len);
+		size_t width = utf8_width(cell, len);
+		size_t gap = width < o->widths[i] ? o->widths[i] - width : 0;
 		bool right = o->columns[i].type == OUT_NUMBER;
 
 		pad(line, (i ? 2 : 0) + (right ? gap : 0));
@@ -238,14 +224,16 @@ table_line(const struct out *o, const char *cell, struct buf *line)
 	return cell;
 }
 
+/* Print the rows that wait. */
 static void
 print_table(struct out *o)
 {
-	bool bold = out_is_terminal(o->file);
+	bool bold = !o->has_begun && out_is_terminal(o->file);
 	const char *cell = o->text.data;
 	struct buf line = BUF_INIT;
 
-	for (size_t row = 0; row < o->rows; row++) {
+	o->failed = o->failed || buf_failed(&o->text);
+	for (size_t row = 0; row < o->rows && !o->failed; row++) {
 		bool head = bold && row == 0;
 
 		buf_clear(&line);
@@ -256,6 +244,30 @@ print_table(struct out *o)
 			head ? "\033[0m" : "");
 	}
 	buf_release(&line);
+	buf_clear(&o->text);
+	o->rows = 0;
+	o->has_begun = true;
+}
+
+static void
+row_table(struct out *o, const char *const *values)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		const char *s = values[i] ? values[i] : "";
+		size_t start = o->text.len, width;
+
+		if (o->columns[i].type == OUT_BOOL && *s &&
+		    (o->rows || o->has_begun))
+			s = is_true(s) ? "yes" : "no";
+		utf8_escape(&o->text, s, strlen(s));
+		width = utf8_width(o->text.data + start, o->text.len - start);
+		if (width > o->widths[i] && !o->has_begun)
+			o->widths[i] = width;
+		buf_putc(&o->text, '\0');
+	}
+	o->rows++;
+	if (o->rows > TABLE_ROWS || o->has_begun)
+		print_table(o);
 }
 
 static void
@@ -333,10 +345,8 @@ out_end(struct out *o, struct verr *e)
 
 	if (!o)
 		return 0;
-	if (o->format == OUT_TABLE && !buf_failed(&o->text))
+	if (o->format == OUT_TABLE)
 		print_table(o);
-	else if (o->format == OUT_TABLE)
-		o->failed = true;
 	else if (o->format == OUT_JSON)
 		fputs(o->rows ? "\n]\n" : "[]\n", o->file);
 	if (o->failed)

@@ -7,6 +7,8 @@
  * as \t \n \r \\ and has a header line; csv is RFC 4180 with a header line;
  * json types follow the column.  In tables control bytes are shown as \xHH and
  * a NULL as nothing; on a terminal the head is bold unless NO_COLOR is set.
+ * Any number of rows takes constant memory: a table is as wide as its first
+ * thousand rows, and a later cell that is wider pushes its line to the right.
  */
 #ifndef OUT_H
 #define OUT_H
