@@ -11,6 +11,7 @@ static int dry_run;
 static char *fields;
 static char *sort;
 static const char **where;
+static int secrets;
 
 static int arguments;
 static char **argument;
@@ -26,6 +27,8 @@ static const struct poptOption options[] = {
 	  "list in the order of these fields, -FIELD downwards", "FIELD,..." },
 	{ "where", '\0', POPT_ARG_ARGV, &where, 0,
 	  "list what fits, e.g. 'type=queue'; may be repeated", "CONDITION" },
+	{ "secrets", 0, POPT_ARG_NONE, &secrets, 0,
+	  "export what is kept of secrets: hashes, ciphertext", NULL },
 	POPT_TABLEEND
 };
 
@@ -47,6 +50,7 @@ run(int argc, const char **argv, struct verr *e)
 				 .fields = fields,
 				 .sort = sort,
 				 .where = where,
+				 .secrets = secrets,
 				 .argc = arguments,
 				 .argv = argument };
 

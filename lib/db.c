@@ -148,12 +148,8 @@ db_pq_params(struct db_pq_params *to, int n, const struct db_param *from)
 
 /* --- waiting ---------------------------------------------------------- */
 
-/*
- * Wait for the connection's socket, at most until `deadline_ms`.  1: ready, 0:
- * the time is over, -1: poll(2) failed.  `wake_fd` (or -1) counts as time over.
- */
-static int
-wait_socket(struct db *db, short events, int64_t deadline_ms, int wake_fd)
+int
+db_wait_socket(struct db *db, short events, int64_t deadline_ms, int wake_fd)
 {
 	struct pollfd fds[2] = {
 		{ .fd = PQsocket(db->conn), .events = events },
@@ -177,9 +173,6 @@ wait_socket(struct db *db, short events, int64_t deadline_ms, int wake_fd)
 	}
 }
 
-static int collect(struct db *db, PGresult **keep, struct verr *e);
-static int not_sent(struct db *db, struct verr *e);
-
 static int
 connect_once(struct db *db, struct verr *e)
 {
@@ -192,7 +185,7 @@ connect_once(struct db *db, struct verr *e)
 	while (state != DB_CONNECT_DONE && state != DB_CONNECT_FAILED) {
 		short events = state == DB_CONNECT_READ ? POLLIN : POLLOUT;
 
-		if (wait_socket(db, events, db->host_deadline_ms, -1) != 1) {
+		if (db_wait_socket(db, events, db->host_deadline_ms, -1) != 1) {
 			db_connect_expired(db);
 			state = DB_CONNECT_WRITE;
 			if (db->conn)
@@ -203,8 +196,8 @@ connect_once(struct db *db, struct verr *e)
 	if (state == DB_CONNECT_FAILED)
 		return -1;
 	for (char **sql = db->session_sql; *sql; sql++)
-		if (PQsendQuery(db->conn, *sql) ? collect(db, NULL, e)
-						: not_sent(db, e)) {
+		if (PQsendQuery(db->conn, *sql) ? db_collect(db, NULL, e)
+						: db_not_sent(db, e)) {
 			/* Never used without its settings. */
 			db_disconnect(db);
 			return -1;
@@ -242,8 +235,8 @@ connect_wait(struct db *db, struct verr *e)
 	}
 }
 
-static int
-ensure_connected(struct db *db, struct verr *e)
+int
+db_ensure(struct db *db, struct verr *e)
 {
 	assert(!db->loop);
 	if (db->connected && PQstatus(db->conn) == CONNECTION_OK)
@@ -260,7 +253,7 @@ db_connect(struct db *db, struct db_server *server, struct verr *e)
 {
 	const char *recovery, *read_only;
 
-	if (ensure_connected(db, e) == -1)
+	if (db_ensure(db, e) == -1)
 		return -1;
 	if (!server)
 		return 0;
@@ -276,15 +269,14 @@ db_connect(struct db *db, struct db_server *server, struct verr *e)
 	return 0;
 }
 
-/* Hand libpq's output to the kernel. */
-static int
-flush(struct db *db, int64_t deadline_ms, struct verr *e)
+int
+db_flush(struct db *db, int64_t deadline_ms, struct verr *e)
 {
 	int rc;
 
 	while ((rc = PQflush(db->conn)) == 1) {
 		/* The server may want us to read before it reads on. */
-		if (wait_socket(db, POLLIN | POLLOUT, deadline_ms, -1) != 1)
+		if (db_wait_socket(db, POLLIN | POLLOUT, deadline_ms, -1) != 1)
 			return db_error_deadline(db_timeout_ms(db), e);
 		if (!PQconsumeInput(db->conn))
 			return db_error_lost(db, e);
@@ -297,10 +289,10 @@ static int
 next_result(struct db *db, PGresult **r, int64_t deadline_ms, struct verr *e)
 {
 	*r = NULL;
-	if (flush(db, deadline_ms, e) == -1)
+	if (db_flush(db, deadline_ms, e) == -1)
 		return -1;
 	while (PQisBusy(db->conn)) {
-		if (wait_socket(db, POLLIN, deadline_ms, -1) != 1)
+		if (db_wait_socket(db, POLLIN, deadline_ms, -1) != 1)
 			return db_error_deadline(db_timeout_ms(db), e);
 		if (!PQconsumeInput(db->conn))
 			return db_error_lost(db, e);
@@ -316,6 +308,7 @@ is_good(const PGresult *r)
 	case PGRES_COMMAND_OK:
 	case PGRES_TUPLES_OK:
 	case PGRES_COPY_IN:
+	case PGRES_COPY_OUT:
 	case PGRES_EMPTY_QUERY:
 		return true;
 	default:
@@ -323,12 +316,8 @@ is_good(const PGresult *r)
 	}
 }
 
-/*
- * All results of what was sent: the first error counts, else the last result
- * is kept in `*keep`.  A broken connection is closed.
- */
-static int
-collect(struct db *db, PGresult **keep, struct verr *e)
+int
+db_collect(struct db *db, PGresult **keep, struct verr *e)
 {
 	int64_t deadline = loop_now_ms() + db_timeout_ms(db);
 	PGresult *r, *last = NULL;
@@ -350,7 +339,8 @@ collect(struct db *db, PGresult **keep, struct verr *e)
 		}
 		PQclear(last);
 		last = r;
-		if (PQresultStatus(r) == PGRES_COPY_IN)
+		if (PQresultStatus(r) == PGRES_COPY_IN ||
+		    PQresultStatus(r) == PGRES_COPY_OUT)
 			break;
 	}
 	if (rc == -1 && (db_error_is_fatal(db->sqlstate) ||
@@ -366,8 +356,8 @@ collect(struct db *db, PGresult **keep, struct verr *e)
 	return rc;
 }
 
-static int
-not_sent(struct db *db, struct verr *e)
+int
+db_not_sent(struct db *db, struct verr *e)
 {
 	db_error_lost(db, e);
 	db_disconnect(db);
@@ -384,8 +374,8 @@ prepare(struct db *db, const char *sql, char name[16], struct verr *e)
 	if (!is_new)
 		return 0;
 	if (!PQsendPrepare(db->conn, name, sql, 0, NULL))
-		return not_sent(db, e);
-	if (collect(db, NULL, e) == 0)
+		return db_not_sent(db, e);
+	if (db_collect(db, NULL, e) == 0)
 		return 0;
 	if (db->connected)
 		db_statement_forget(db, place);
@@ -414,13 +404,13 @@ db_query(struct db *db, struct db_result **r, const char *sql, int nparams,
 
 	if (r)
 		*r = NULL;
-	if (ensure_connected(db, e) == -1 || prepare(db, sql, name, e) == -1)
+	if (db_ensure(db, e) == -1 || prepare(db, sql, name, e) == -1)
 		return -1;
 	db_pq_params(&p, nparams, params);
 	if (!PQsendQueryPrepared(db->conn, name, nparams, p.values, p.lengths,
 				 p.formats, 0))
-		return not_sent(db, e);
-	if (collect(db, &pg, e) == -1)
+		return db_not_sent(db, e);
+	if (db_collect(db, &pg, e) == -1)
 		return -1;
 	if (!r) {
 		PQclear(pg);
@@ -433,11 +423,11 @@ db_query(struct db *db, struct db_result **r, const char *sql, int nparams,
 int
 db_script(struct db *db, const char *sql, struct verr *e)
 {
-	if (ensure_connected(db, e) == -1)
+	if (db_ensure(db, e) == -1)
 		return -1;
 	if (!PQsendQuery(db->conn, sql))
-		return not_sent(db, e);
-	return collect(db, NULL, e);
+		return db_not_sent(db, e);
+	return db_collect(db, NULL, e);
 }
 
 int
@@ -460,12 +450,12 @@ db_commit(struct db *db, struct verr *e)
 	PGresult *r = NULL;
 	int rc;
 
-	if (ensure_connected(db, e) == -1) {
+	if (db_ensure(db, e) == -1) {
 		db->in_transaction = false;
 		return -1;
 	}
-	rc = PQsendQuery(db->conn, "commit") ? collect(db, &r, e)
-					     : not_sent(db, e);
+	rc = PQsendQuery(db->conn, "commit") ? db_collect(db, &r, e)
+					     : db_not_sent(db, e);
 	db->in_transaction = false;
 	if (rc == 0 && strcmp(PQcmdStatus(r), "COMMIT") != 0)
 		rc = verr_set(e, VERR_BUG,
@@ -489,95 +479,6 @@ db_rollback(struct db *db)
 		db_disconnect(db);
 }
 
-/* --- COPY ------------------------------------------------------------- */
-
-int
-db_copy_begin(struct db *db, const char *copy_sql, struct verr *e)
-{
-	PGresult *r = NULL;
-	int rc;
-
-	if (ensure_connected(db, e) == -1)
-		return -1;
-	if (!PQsendQuery(db->conn, copy_sql))
-		return not_sent(db, e);
-	if (collect(db, &r, e) == -1)
-		return -1;
-	rc = PQresultStatus(r) == PGRES_COPY_IN
-		     ? 0
-		     : verr_set(e, VERR_BUG, "'%s' is no copy from stdin",
-				copy_sql);
-	PQclear(r);
-	return rc;
-}
-
-int
-db_copy_data(struct db *db, const char *data, size_t len, struct verr *e)
-{
-	int64_t deadline = loop_now_ms() + db_timeout_ms(db);
-
-	while (len && db->conn) {
-		int part = len > (1 << 20) ? 1 << 20 : (int)len, rc;
-
-		rc = PQputCopyData(db->conn, data, part);
-		if (rc == -1)
-			return not_sent(db, e);
-		if (rc == 1) {
-			data += part;
-			len -= (size_t)part;
-		}
-		if (rc == 0 && flush(db, deadline, e) == -1) {
-			db_disconnect(db);
-			return -1;
-		}
-	}
-	return len ? db_error_lost(db, e) : 0;
-}
-
-int
-db_copy_end(struct db *db, struct verr *e)
-{
-	int64_t deadline = loop_now_ms() + db_timeout_ms(db);
-	int rc;
-
-	if (!db->conn)
-		return db_error_lost(db, e);
-	while ((rc = PQputCopyEnd(db->conn, NULL)) == 0) {
-		if (flush(db, deadline, e) == -1) {
-			db_disconnect(db);
-			return -1;
-		}
-	}
-	return rc == 1 ? collect(db, NULL, e) : not_sent(db, e);
-}
-
-void
-db_copy_field(struct buf *row, const char *s, size_t len)
-{
-	static const char special[] = "\\\t\n\r\b\f\v";
-	static const char letter[] = "\\tnrbfv";
-
-	if (!s) {
-		buf_puts(row, "\\N");
-		return;
-	}
-	for (size_t i = 0; i < len;) {
-		size_t run = i;
-		const char *p = NULL;
-
-		while (run < len && s[run] &&
-		       !(p = memchr(special, s[run], sizeof(special) - 1)))
-			run++;
-		buf_add(row, s + i, run - i);
-		if (run < len && p) {
-			buf_putc(row, '\\');
-			buf_putc(row, letter[p - special]);
-		}
-		/* A NUL, which text cannot hold, is left out. */
-		i = run + 1;
-	}
-}
-
 /* --- notifications ---------------------------------------------------- */
 
 int
@@ -598,11 +499,11 @@ db_wait_notify(struct db *db, int64_t timeout_ms, int wake_fd,
 			PQfreemem(n);
 			return 1;
 		}
-		ready = wait_socket(db, POLLIN, deadline, wake_fd);
+		ready = db_wait_socket(db, POLLIN, deadline, wake_fd);
 		if (ready == 0)
 			return 0;
 		if (ready == -1 || !PQconsumeInput(db->conn))
-			return not_sent(db, e);
+			return db_not_sent(db, e);
 	}
 }
 

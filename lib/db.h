@@ -140,6 +140,17 @@ int db_copy_end(struct db *db, struct verr *e);
 void db_copy_field(struct buf *row, const char *s, size_t len);
 
 /*
+ * COPY ... TO STDOUT in text format: `fn` gets each row as it comes, its
+ * values borrowed for the call, NULL for null; -1 with `e` set ends it, and
+ * the connection with it.  Memory does not grow with the rows.
+ */
+#define DB_COPY_COLUMNS 128
+typedef int (*db_row_fn)(const char *const *values, int n, void *arg,
+			 struct verr *e);
+int db_copy_out(struct db *db, const char *copy_sql, db_row_fn fn, void *arg,
+		struct verr *e);
+
+/*
  * Wait for a notification at most `timeout_ms` (LISTEN by db_query() before).
  * Returns 1 with channel and payload appended, 0 at the timeout, -1 on error.
  * `wake_fd` (or -1) ends the wait too: 0.

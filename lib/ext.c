@@ -185,6 +185,7 @@ verb_fields(struct db *db, struct ext_command *c, struct verr *e)
 
 static const struct ext_verb verbs[] = {
 	{ "add", EXT_KEY | EXT_FIELDS | EXT_WRITES, verb_add },
+	{ "export", 0, ext_export },
 	{ "fields", EXT_NO_DATABASE, verb_fields },
 	{ "list", EXT_ARGUMENTS | EXT_SELECTS, ext_list },
 	{ "rm", EXT_KEY | EXT_WRITES, verb_rm },

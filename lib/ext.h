@@ -20,6 +20,7 @@ struct ext_options {
 	const char *fields;
 	const char *sort;
 	const char **where; /* ends with NULL */
+	bool secrets;       /* of export */
 	enum out_format format;
 	/*
 	 * The program's own arguments, which everybody can read: values of

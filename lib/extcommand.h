@@ -81,5 +81,7 @@ int ext_print_made(const struct ext_command *c, struct verr *e);
 
 /* What the proxy finds for a number; VERR_NOTFOUND when nothing. */
 int ext_verb_route(struct db *db, struct ext_command *c, struct verr *e);
+/* Rows as files have them; see entitybulk.h. */
+int ext_export(struct db *db, struct ext_command *c, struct verr *e);
 
 #endif

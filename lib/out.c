@@ -28,7 +28,8 @@ struct out {
 	enum out_format format;
 	const struct out_column *columns;
 	size_t n;
-	size_t *widths; /* of a table */
+	size_t *widths;  /* of a table */
+	struct buf head; /* of JSON: `{"name":` of each column, with NULs */
 	struct buf text;
 	size_t rows;    /* of a table: those that wait, with the head */
 	bool has_begun; /* a table: the first rows are printed */
@@ -169,14 +170,18 @@ add_json(struct buf *b, enum out_type type, const char *s)
 static void
 row_json(struct out *o, const char *const *values)
 {
+	const char *head = o->head.data;
+
+	if (buf_failed(&o->head))
+		return;
 	if (o->format == OUT_JSON)
 		buf_puts(&o->text, o->rows ? ",\n" : "[\n");
 	for (size_t i = 0; i < o->n; i++) {
-		buf_putc(&o->text, i ? ',' : '{');
-		utf8_json(&o->text, o->columns[i].name,
-			  strlen(o->columns[i].name));
-		buf_putc(&o->text, ':');
+		size_t len = strlen(head);
+
+		buf_add(&o->text, head, len);
 		add_json(&o->text, o->columns[i].type, values[i]);
+		head += len + 1;
 	}
 	buf_puts(&o->text, o->format == OUT_JSON ? "}" : "}\n");
 }
@@ -289,14 +294,30 @@ add_row(struct out *o, const char *const *values)
 	flush_text(o);
 }
 
+/* Each object says the names; they are made ready once. */
+static void
+json_head(struct out *o)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		buf_putc(&o->head, i ? ',' : '{');
+		utf8_json(&o->head, o->columns[i].name,
+			  strlen(o->columns[i].name));
+		buf_add(&o->head, ":", 2);
+	}
+	if (buf_failed(&o->head))
+		o->failed = true;
+}
+
 /* The head is a row of names; JSON says them in each object. */
 static void
 add_head(struct out *o)
 {
 	const char **names;
 
-	if (o->format == OUT_JSON || o->format == OUT_JSONL)
+	if (o->format == OUT_JSON || o->format == OUT_JSONL) {
+		json_head(o);
 		return;
+	}
 	names = calloc(o->n, sizeof(*names));
 	if (!names) {
 		o->failed = true;
@@ -326,6 +347,7 @@ out_begin(FILE *file, enum out_format format, const struct out_column *columns,
 	o->columns = columns;
 	o->n = n;
 	o->text = BUF_INIT;
+	o->head = BUF_INIT;
 	add_head(o);
 	return o;
 }
@@ -356,6 +378,7 @@ out_end(struct out *o, struct verr *e)
 			      o->file == stdout ? "standard output"
 						: "the output");
 	buf_release(&o->text);
+	buf_release(&o->head);
 	free(o->widths);
 	free(o);
 	return rc;
