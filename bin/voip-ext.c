@@ -7,6 +7,7 @@
 #include "opt.h"
 
 static char *domain;
+static int cascade;
 static int dry_run;
 static char *fields;
 static char *sort;
@@ -17,6 +18,8 @@ static int arguments;
 static char **argument;
 
 static const struct poptOption options[] = {
+	{ "cascade", '\0', POPT_ARG_NONE, &cascade, 0,
+	  "remove what points to it too", NULL },
 	{ "domain", 'd', POPT_ARG_STRING, &domain, 0,
 	  "list only what is of DOMAIN", "DOMAIN" },
 	{ "dry-run", 'n', POPT_ARG_NONE, &dry_run, 0,
@@ -46,6 +49,7 @@ static int
 run(int argc, const char **argv, struct verr *e)
 {
 	struct ext_options o = { .domain = domain,
+				 .cascade = cascade,
 				 .dry_run = dry_run,
 				 .fields = fields,
 				 .sort = sort,

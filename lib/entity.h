@@ -23,7 +23,7 @@
 
 enum entity_type {
 	ENTITY_TEXT,
-	ENTITY_INT,       /* `words` is its range, "1..100"; NULL: 0 and up */
+	ENTITY_INT, /* `words` is its range, "1..100"; NULL: 0 and up */
 	ENTITY_BOOL,
 	ENTITY_CHOICE,    /* one of `words` */
 	ENTITY_JSON,      /* an object */
@@ -120,6 +120,15 @@ entity_set(struct db *db, const struct entity *t, const struct entity_key *key,
 /* VERR_CONFLICT names what uses it. */
 int entity_remove(struct db *db, const struct entity *t,
 		  const struct entity_key *key, struct verr *e);
+/*
+ * With all that points to it, directly or not; a reference that can be empty
+ * (ENTITY_LETS_GO) is emptied instead.  `*r` has a row for each, in the order
+ * in which it was done: "remove" or "empty", entity, key, field, and what it
+ * pointed to.
+ */
+int entity_remove_cascade(struct db *db, struct db_result **r,
+			  const struct entity *t, const struct entity_key *key,
+			  struct verr *e);
 /* What points to the row, as "extension '1001@...', ..."; "" when nothing. */
 int entity_users(struct db *db, const struct entity *t, const char *id,
 		 struct buf *out, struct verr *e);

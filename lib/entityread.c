@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "entitylink.h"
 #include "entitysql.h"
 
 /* --- looking ---------------------------------------------------------- */
@@ -83,7 +84,7 @@ entity_list(struct db *db, struct db_result **r, const struct entity *t,
 /* --- what points to it ------------------------------------------------ */
 
 static int
-add_users(struct db *db, const struct entity *u, const char *column,
+add_users(struct db *db, const struct entity *t, const struct entity_link *l,
 	  const char *id, struct buf *out, struct verr *e)
 {
 	struct statement s = { .sql = BUF_INIT };
@@ -91,15 +92,17 @@ add_users(struct db *db, const struct entity *u, const char *column,
 	int rc, rows;
 
 	buf_puts(&s.sql, "select ");
-	sql_key(&s.sql, u);
-	sql_from(&s.sql, u);
-	buf_printf(&s.sql, " where t.%s = $%d::text::bigint order by 1 limit 6",
-		   column, statement_param(&s, DB_TEXT(id)));
+	sql_key(&s.sql, l->from);
+	sql_from(&s.sql, l->from);
+	buf_printf(&s.sql, " join voip.%s as o on ", t->table);
+	entity_link_condition(&s.sql, l);
+	buf_printf(&s.sql, " where o.id = $%d::text::bigint order by 1 limit 6",
+		   statement_param(&s, DB_TEXT(id)));
 	rc = statement_run(db, &s, &r, e);
 	rows = rc == 0 ? db_rows(r) : 0;
 	for (int i = 0; i < rows && i < 5; i++)
-		buf_printf(out, "%s%s '%s'", out->len ? ", " : "", u->name,
-			   db_value(r, i, 0));
+		buf_printf(out, "%s%s '%s'", out->len ? ", " : "",
+			   l->from->name, db_value(r, i, 0));
 	if (rows > 5)
 		buf_puts(out, ", ...");
 	db_result_free(r);
@@ -112,16 +115,12 @@ int
 entity_users(struct db *db, const struct entity *t, const char *id,
 	     struct buf *out, struct verr *e)
 {
-	for (const struct entity *u = entities; u->name; u++) {
-		if (u->in_domain && !u->parent &&
-		    strcmp(t->name, "domain") == 0 &&
-		    add_users(db, u, "domain_id", id, out, e) == -1)
+	struct entity_link links[ENTITY_LINKS];
+	size_t n = entity_links(t, links);
+
+	for (size_t i = 0; i < n; i++)
+		if (!links[i].part &&
+		    add_users(db, t, &links[i], id, out, e) == -1)
 			return -1;
-		for (const struct entity_field *f = u->fields; f->name; f++)
-			if (f->type == ENTITY_REFERENCE &&
-			    strcmp(f->words, t->name) == 0 &&
-			    add_users(db, u, f->column, id, out, e) == -1)
-				return -1;
-	}
 	return 0;
 }

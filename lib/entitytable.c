@@ -275,7 +275,7 @@ static const struct entity_field emergency_fields[] = {
 	{ "number", "number", ENTITY_TEXT, 0, NULL, valid_pattern,
 	  "number or pattern, before every tenant's own" },
 	DESCRIPTION,
-	{ "trunk", "trunk_id", ENTITY_REFERENCE, 0, "trunk", NULL,
+	{ "trunk", "trunk_id", ENTITY_REFERENCE, ENTITY_LETS_GO, "trunk", NULL,
 	  "the way out" },
 	ACTIVE, TIMES, END
 };

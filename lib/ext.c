@@ -65,10 +65,9 @@ complete_extension(struct db *db, struct ext_command *c, struct verr *e)
 	return 0;
 }
 
-/* The user that an extension points to; VERR_NOTFOUND without one. */
-static int
-user_of(struct db *db, const struct ext_command *c, struct entity_key *user,
-	struct verr *e)
+int
+ext_user_of(struct db *db, const struct ext_command *c, struct entity_key *user,
+	    struct verr *e)
 {
 	struct db_result *r = NULL;
 	const char *name;
@@ -119,47 +118,12 @@ verb_set(struct db *db, struct ext_command *c, struct verr *e)
 		return verr_set(e, VERR_USAGE,
 				"nothing to set\n"
 				"hint: give FIELD=VALUE");
-	if (c->user_n && (user_of(db, c, &user, e) == -1 ||
+	if (c->user_n && (ext_user_of(db, c, &user, e) == -1 ||
 			  entity_set(db, entity_find("user"), &user,
 				     c->user_values, c->user_n, e) == -1))
 		return -1;
 	return c->n ? entity_set(db, c->entity, &c->key, c->values, c->n, e)
 		    : 0;
-}
-
-/* The user of an extension goes with the last thing that points to it. */
-static int
-remove_unused_user(struct db *db, const struct entity_key *user, struct verr *e)
-{
-	const struct entity *t = entity_find("user");
-	struct buf users = BUF_INIT;
-	char id[24];
-	int rc = entity_id(db, t, user, id, e);
-
-	if (rc == 0)
-		rc = entity_users(db, t, id, &users, e);
-	if (rc == 0 && !users.len)
-		rc = entity_remove(db, t, user, e);
-	buf_release(&users);
-	return rc;
-}
-
-static int
-verb_rm(struct db *db, struct ext_command *c, struct verr *e)
-{
-	bool is_extension = strcmp(c->entity->name, "extension") == 0;
-	struct entity_key user;
-	struct verr none = VERR_INIT;
-	bool has_user;
-
-	has_user = is_extension && user_of(db, c, &user, &none) == 0;
-	if (is_extension && !has_user && none.kind != VERR_NOTFOUND) {
-		*e = none;
-		return -1;
-	}
-	if (entity_remove(db, c->entity, &c->key, e) == -1)
-		return -1;
-	return has_user ? remove_unused_user(db, &user, e) : 0;
 }
 
 static int
@@ -188,7 +152,7 @@ static const struct ext_verb verbs[] = {
 	{ "export", 0, ext_export },
 	{ "fields", EXT_NO_DATABASE, verb_fields },
 	{ "list", EXT_ARGUMENTS | EXT_SELECTS, ext_list },
-	{ "rm", EXT_KEY | EXT_WRITES, verb_rm },
+	{ "rm", EXT_KEY | EXT_WRITES | EXT_CASCADES, ext_verb_rm },
 	{ "route", EXT_KEY, ext_verb_route },
 	{ "set", EXT_KEY | EXT_FIELDS | EXT_WRITES, verb_set },
 	{ "show", EXT_KEY | EXT_SELECTS, ext_show },
@@ -227,7 +191,9 @@ run_in_transaction(struct db *db, const struct ext_verb *verb,
 	    verb->run(db, c, e) == 0)
 		rc = c->options->dry_run ? 0 : db_commit(db, e);
 	db_rollback(db);
-	return rc == 0 ? ext_print_made(c, e) : -1;
+	if (rc == 0 && ext_print_made(c, e) == -1)
+		rc = -1;
+	return rc == 0 ? ext_print_removed(c, e) : -1;
 }
 
 static int
@@ -316,6 +282,9 @@ parse_and_run(struct ext_command *c, int argc, const char **argv,
 	int i = 0;
 	const struct ext_verb *verb = parse_verb(c, &i, argc, argv, e);
 
+	if (verb && c->options->cascade && !(verb->flags & EXT_CASCADES))
+		return verr_set(e, VERR_USAGE, "--cascade is not for '%s'",
+				verb->name);
 	if (!verb || parse_rest(c, verb, argc - i, argv + i, e) == -1)
 		return -1;
 	return run_verb(verb, c, e);
@@ -365,6 +334,7 @@ ext_run(const struct ext_options *o, int argc, const char **argv,
 		c->options = o;
 		rc = parse_and_run(c, argc, (const char **)words, e);
 		ext_wipe_secrets(c);
+		db_result_free(c->removed);
 	}
 	free_words(words, argc);
 	free(c);

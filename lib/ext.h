@@ -16,6 +16,7 @@
 struct ext_options {
 	const char *domain; /* of list, or NULL */
 	bool dry_run;       /* do it, show it, and roll back */
+	bool cascade;       /* of rm: with all that points to it */
 	/* Of list and show, see entityquery.h; NULL without. */
 	const char *fields;
 	const char *sort;

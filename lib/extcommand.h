@@ -21,7 +21,8 @@ enum ext_verb_flag {
 	/* On the primary, and the verb cares for its transactions. */
 	EXT_TRANSACTIONS = 1 << 4,
 	EXT_NO_DATABASE = 1 << 5,
-	EXT_SELECTS = 1 << 6, /* heeds --fields, --sort and --where */
+	EXT_SELECTS = 1 << 6,  /* heeds --fields, --sort and --where */
+	EXT_CASCADES = 1 << 7, /* takes --cascade */
 };
 
 struct ext_command;
@@ -49,6 +50,9 @@ struct ext_command {
 	size_t nsecrets;
 	const char *made; /* the one to show, and the name of its field */
 	const char *made_name;
+	/* What rm --cascade removed, or NULL, and the user that went too. */
+	struct db_result *removed;
+	struct entity_key removed_user;
 };
 
 /* --- extargs.c -------------------------------------------------------- */
@@ -72,6 +76,12 @@ ext_value(const struct ext_command *c, const char *name);
 int ext_list(struct db *db, struct ext_command *c, struct verr *e);
 int ext_show(struct db *db, struct ext_command *c, struct verr *e);
 
+/* --- ext.c ------------------------------------------------------------ */
+
+/* The user that an extension points to; VERR_NOTFOUND without one. */
+int ext_user_of(struct db *db, const struct ext_command *c,
+		struct entity_key *user, struct verr *e);
+
 /* --- extshow.c -------------------------------------------------------- */
 
 /* The secret that was made, if there is one. */
@@ -79,6 +89,9 @@ int ext_print_made(const struct ext_command *c, struct verr *e);
 
 /* --- verbs in files of their own -------------------------------------- */
 
+/* What rm --cascade removed. */
+int ext_print_removed(const struct ext_command *c, struct verr *e);
+int ext_verb_rm(struct db *db, struct ext_command *c, struct verr *e);
 /* What the proxy finds for a number; VERR_NOTFOUND when nothing. */
 int ext_verb_route(struct db *db, struct ext_command *c, struct verr *e);
 /* Rows as files have them; see entitybulk.h. */

@@ -262,7 +262,7 @@ whole_life() {
 	voip-ext user add used@pbx.example.com
 	voip-ext add 1700@pbx.example.com user=used
 	run -1 voip-ext user rm used@pbx.example.com
-	[ "$output" = "voip-ext: user 'used@pbx.example.com' is in use by extension '1700@pbx.example.com'" ]
+	[ "${lines[0]}" = "voip-ext: user 'used@pbx.example.com' is in use by extension '1700@pbx.example.com'" ]
 	run -1 voip-ext domain rm pbx.example.com
 	[[ $output == *"domain 'pbx.example.com' is in use by user '"* ]]
 }

@@ -187,3 +187,110 @@ false	elsewhere	2001@near.example	it is a number of another domain"
 	voip-ext domain set near.example active=false
 	[[ $(rows 2001@near.example 2>&1) == *"the domain is inactive"* ]]
 }
+
+# --- removing ---------------------------------------------------------------
+
+@test "a name inside of another value keeps what it names, and the message names it" {
+	at=@soft.example
+	voip-ext domain add soft.example
+	voip-ext ivr add "door$at"
+	voip-ext ivr add "night$at"
+	voip-ext queue add "desk$at"
+	voip-ext voicemail add "200$at"
+	voip-ext add "300$at" password=random >/dev/null
+	voip-ext entry add "door/1$at" action=queue action_data=desk
+	voip-ext entry add "door/2$at" action=voicemail action_data=200
+	voip-ext entry add "door/3$at" action=sub-menu action_data=night
+	voip-ext entry add "door/4$at" action=transfer action_data=300
+	voip-ext entry add "night/9$at" action=sub-menu action_data=night
+	voip-ext add "400$at" type=queue service_ref='{"name":"desk"}'
+	refused() {
+		run -1 voip-ext "$1" rm "$2$at"
+		[ "${lines[0]}" = "voip-ext: $1 '$2$at' is in use by $3" ]
+		[ "${lines[1]}" = "hint: --cascade removes them too; with --dry-run it shows them" ]
+	}
+	refused queue desk "entry 'door/1$at', extension '400$at'"
+	refused voicemail 200 "entry 'door/2$at'"
+	refused ivr night "entry 'door/3$at'"
+	refused extension 300 "entry 'door/4$at'"
+	voip-ext entry rm "door/3$at"
+	voip-ext ivr rm "night$at"
+	run -64 voip-ext --cascade ivr list
+	[ "${lines[0]}" = "voip-ext: --cascade is not for 'list'" ]
+}
+
+@test "rm --cascade shows what goes in its order with --dry-run, and then does it" {
+	at=@gone.example
+	voip-ext domain add gone.example
+	voip-ext add "1001$at" password=random >/dev/null
+	voip-ext ivr add "door$at"
+	voip-ext queue add "desk$at"
+	voip-ext member add "desk/1001$at"
+	voip-ext add "8001$at" queue=desk
+	voip-ext entry add "door/1$at" action=transfer action_data=8001
+	plan=$(voip-ext -n --cascade queue rm "desk$at" -f tsv | tail -n +2)
+	[ "$(sort <<<"$plan")" = "remove	entry	door/1$at		extension '8001$at'
+remove	extension	8001$at		queue 'desk$at'
+remove	member	desk/1001$at		queue 'desk$at'
+remove	queue	desk$at		" ]
+	[ "$(tail -n 1 <<<"$plan" | cut -f2)" = queue ]
+	run -0 voip-ext queue show "desk$at"
+	[ "$(voip-ext --cascade queue rm "desk$at" -f tsv | tail -n +2)" = "$plan" ]
+	for key in "member show desk/1001$at" "entry show door/1$at" "show 8001$at" "queue show desk$at"; do
+		# shellcheck disable=SC2086 # words
+		run -1 voip-ext $key
+	done
+	run -0 voip-ext ivr show "door$at"
+	# the changes are one
+	[ "$(look "select count(distinct change_id) from voip.audit
+		where action = 'delete' and domain = 'gone.example'")" = 1 ]
+}
+
+@test "a reference that can be empty is emptied, and keeps what held it" {
+	voip-ext domain add hold.example
+	voip-ext policy add Soon
+	voip-ext trunk add rescue host=192.0.2.1
+	voip-ext emergency add 112 trunk=rescue
+	voip-ext add 1001@hold.example password=random recording_policy=Soon >/dev/null
+	voip-ext add 0.@hold.example trunk=rescue
+	run -0 voip-ext --cascade policy rm Soon -f tsv
+	[ "${lines[1]}" = "empty	extension	1001@hold.example	recording_policy	policy 'Soon'" ]
+	run -0 voip-ext --cascade trunk rm rescue -f tsv
+	[ "$(tail -n +2 <<<"$output")" = "empty	emergency	112	trunk	trunk 'rescue'
+remove	extension	0.@hold.example		trunk 'rescue'
+remove	trunk	rescue		" ]
+	run -0 voip-ext show 1001@hold.example
+	run -0 voip-ext emergency rm 112
+	# its user goes with the number, as without --cascade
+	run -0 voip-ext --cascade rm 1001@hold.example -f tsv
+	[ "${lines[2]}" = "remove	user	1001@hold.example		extension '1001@hold.example'" ]
+	run -1 voip-ext user show 1001@hold.example
+}
+
+@test "a whole tenant goes in one transaction, ten thousand numbers or ten" {
+	voip-ext domain add whole.example
+	voip-ext trunk add whole-trunk host=192.0.2.1 domain=whole.example
+	voip-ext key add whole-key domain=whole.example >/dev/null
+	voip-ext queue add desk@whole.example
+	voip-ext ivr add door@whole.example
+	voip-ext emergency add 119 trunk=whole-trunk
+	look "insert into voip.users (domain_id, username)
+			select d.id, 'u' || n from voip.domains as d, generate_series(1, 2000) as n
+			where d.domain = 'whole.example';
+		insert into voip.extensions (domain_id, extension, type, user_id)
+			select u.domain_id, substr(u.username, 2), 'user', u.id from voip.users as u
+			join voip.domains as d on d.id = u.domain_id and d.domain = 'whole.example';
+		insert into voip.queue_members (queue_id, user_id)
+			select q.id, u.id from voip.queues as q
+			join voip.domains as d on d.id = q.domain_id and d.domain = 'whole.example'
+			join voip.users as u on u.domain_id = d.id"
+	run -1 voip-ext domain rm whole.example
+	voip-ext --cascade domain rm whole.example -f tsv >"$BATS_TEST_TMPDIR/out"
+	[ "$(grep -c ^remove "$BATS_TEST_TMPDIR/out")" = 6005 ]
+	[ "$(tail -n 1 "$BATS_TEST_TMPDIR/out" | cut -f1-3)" = "remove	domain	whole.example" ]
+	[ "$(look "select count(*) from voip.users where username = 'u1'")" = 0 ]
+	# no key of a tenant becomes the operator's, no trunk everybody's
+	run -1 voip-ext key show whole-key
+	run -1 voip-ext trunk show whole-trunk
+	voip-ext emergency rm 119
+}
