@@ -3,29 +3,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "answer.h"
-#include "conf.h"
 #include "fsxml.h"
 #include "log.h"
 #include "lookup.h"
 #include "metrics.h"
+#include "resolver.h"
 
 struct dirxml {
-	struct db *db;
-	struct fs_settings settings;
-	int64_t deadline_ms;
+	struct resolver *resolver;
+	struct buf document; /* with the domain as it was asked */
 };
 
-/*
- * A request that waits for the database.  Both the request and the statement
- * point here, and either may end first: the last one frees it.
- */
+/* A request that waits for the database. */
 struct waiting {
 	struct dirxml *dirxml;
-	struct http_request *request; /* NULL: the client went away */
-	bool asked;                   /* the database still has to answer */
-	struct lookup lookup;
+	struct http_request *request;
+	struct asked *asked;
+	struct resolver_wait *wait;
 };
 
 static void
@@ -81,7 +78,7 @@ reply_unavailable(struct http_request *r, const struct lookup *l,
 static void
 waiting_free(struct waiting *w)
 {
-	lookup_release(&w->lookup);
+	asked_release(w->asked);
 	free(w);
 }
 
@@ -90,75 +87,116 @@ request_is_over(struct http_request *r)
 {
 	struct waiting *w = r->data;
 
-	w->request = NULL;
-	if (!w->asked)
-		waiting_free(w);
+	if (w->wait)
+		resolver_forget(w->wait);
+	waiting_free(w);
 }
 
-static void
-answer(struct waiting *w, const struct db_result *result, const struct verr *e)
+static bool
+has_upper_case(const char *s)
 {
-	struct verr trouble = VERR_INIT;
-	struct buf out = BUF_INIT;
-	int found;
+	while (*s && !(*s >= 'A' && *s <= 'Z'))
+		s++;
+	return *s;
+}
 
-	if (e->kind != VERR_NONE) {
-		reply_unavailable(w->request, &w->lookup, e);
-		return;
-	}
-	found = answer_document(&out, &w->lookup, result, &w->dirxml->settings,
-				&trouble);
-	if (found == -1)
-		reply_unavailable(w->request, &w->lookup, &trouble);
-	else if (found)
-		reply(w->request, &w->lookup, LOOKUP_FOUND, out.data, out.len);
-	else
-		reply_not_found(w->request, &w->lookup);
-	buf_release(&out);
+/*
+ * FreeSWITCH looks for the domain that it asked for, and answers are made of
+ * the one in lower case: of the same length, at the first name of a domain.
+ */
+static bool
+spell(struct buf *out, const struct resolved *answer, const char *asked)
+{
+	static const char before[] = "<domain name=\"";
+	size_t len = strlen(asked);
+	char *place;
+
+	if (!has_upper_case(asked))
+		return false;
+	buf_clear(out);
+	buf_add(out, answer->body, answer->len);
+	place = buf_failed(out) ? NULL : strstr(out->data, before);
+	if (!place)
+		return false;
+	place += strlen(before);
+	if (strncasecmp(place, asked, len) == 0 && place[len] == '"')
+		memcpy(place, asked, len);
+	return true;
 }
 
 static void
-database_answered(struct db_result *result, const struct verr *e, void *arg)
+give(struct dirxml *d, struct http_request *r, const struct lookup *l,
+     const struct resolved *answer)
+{
+	if (answer->e)
+		reply_unavailable(r, l, answer->e);
+	else if (!answer->found)
+		reply_not_found(r, l);
+	else if (spell(&d->document, answer, l->domain))
+		reply(r, l, LOOKUP_FOUND, d->document.data, d->document.len);
+	else
+		reply(r, l, LOOKUP_FOUND, answer->body, answer->len);
+}
+
+static void
+answered(const struct resolved *answer, void *arg)
 {
 	struct waiting *w = arg;
+	struct asked *asked = w->asked;
 
-	w->asked = false;
-	if (w->request)
-		answer(w, result, e);
-	else
-		waiting_free(w);
+	w->wait = NULL;
+	asked->users++; /* the request ends within, and `w` with it */
+	give(w->dirxml, w->request, &asked->lookup, answer);
+	asked_release(asked);
+}
+
+/* `l` is moved into what waits, or released. */
+static void
+ask(struct dirxml *d, struct http_request *r, struct lookup *l)
+{
+	struct waiting *w = calloc(1, sizeof(*w));
+	struct verr e = VERR_INIT;
+
+	if (w)
+		w->asked = calloc(1, sizeof(*w->asked));
+	if (!w || !w->asked) {
+		free(w);
+		verr_set(&e, VERR_RETRY, "out of memory for a lookup");
+		reply_unavailable(r, l, &e);
+		lookup_release(l);
+		return;
+	}
+	w->dirxml = d;
+	w->request = r;
+	w->asked->users = 1;
+	w->asked->lookup = *l;
+	r->data = w;
+	r->release = request_is_over;
+	w->wait = resolver_ask(d->resolver, w->asked, answered, w);
+	if (!w->wait) {
+		verr_set(&e, VERR_RETRY, "out of memory for a lookup");
+		reply_unavailable(r, &w->asked->lookup, &e);
+	}
 }
 
 static void
 serve(struct http_request *r, struct dirxml *d, const char *section)
 {
 	bool get = strcmp(r->method, "GET") == 0;
-	struct question q;
+	struct resolved answer;
 	struct verr e = VERR_INIT;
-	struct waiting *w = calloc(1, sizeof(*w));
+	struct lookup l;
 
-	if (!w) {
-		verr_set(&e, VERR_RETRY, "out of memory for a lookup");
-		http_reply_error(r, &e);
-		return;
-	}
-	w->dirxml = d;
-	w->request = r;
-	r->data = w;
-	r->release = request_is_over;
-	if (lookup_parse(&w->lookup, section, get ? r->query : r->body.data,
+	if (lookup_parse(&l, section, get ? r->query : r->body.data,
 			 get ? strlen(r->query) : r->body.len, &e) == -1) {
 		http_reply_error(r, &e);
+	} else if (resolver_known(d->resolver, &l, &answer)) {
+		give(d, r, &l, &answer);
+	} else {
+		ask(d, r, &l);
 		return;
 	}
-	answer_question(&q, &w->lookup, &d->settings);
-	if (!q.sql) {
-		reply_not_found(r, &w->lookup);
-		return;
-	}
-	w->asked = true;
-	db_send(d->db, q.sql, q.nparams, q.params, d->deadline_ms,
-		database_answered, w);
+	lookup_release(&l);
 }
 
 static void
@@ -188,46 +226,33 @@ handle_dialplan(struct http_request *r, void *arg)
 static void
 handle_metrics(struct http_request *r, void *arg)
 {
-	(void)arg;
+	struct dirxml *d = arg;
+
+	resolver_measure(d->resolver);
 	http_reply_metrics(r, METRIC_GROUP_HTTP | METRIC_GROUP_DB |
 				      METRIC_GROUP_DIRXML);
-}
-
-/* A lookup that asks the database for nothing. */
-static void
-health_answered(struct db_result *result, const struct verr *e, void *arg)
-{
-	static const char body[] = "{\"status\":\"ok\"}\n";
-	struct waiting *w = arg;
-	struct http_request *r = w->request;
-
-	(void)result;
-	w->asked = false;
-	if (!r)
-		waiting_free(w);
-	else if (e->kind != VERR_NONE)
-		http_reply_error(r, e);
-	else
-		http_reply(r, 200, "application/json", body, sizeof(body) - 1);
 }
 
 static void
 handle_health(struct http_request *r, void *arg)
 {
+	static const char ok[] = "{\"status\":\"ok\"}\n";
+	static const char degraded[] =
+		"{\"status\":\"degraded\","
+		"\"message\":\"the database is away: known names are answered "
+		"as they were\"}\n";
 	struct dirxml *d = arg;
 	struct verr e = VERR_INIT;
-	struct waiting *w = calloc(1, sizeof(*w));
 
-	if (!w) {
-		verr_set(&e, VERR_RETRY, "out of memory");
+	if (resolver_are_current(d->resolver)) {
+		http_reply(r, 200, "application/json", ok, sizeof(ok) - 1);
+	} else if (resolver_are_stale(d->resolver)) {
+		http_reply(r, 200, "application/json", degraded,
+			   sizeof(degraded) - 1);
+	} else {
+		verr_set(&e, VERR_RETRY, "the database is away");
 		http_reply_error(r, &e);
-		return;
 	}
-	w->request = r;
-	w->asked = true;
-	r->data = w;
-	r->release = request_is_over;
-	db_send(d->db, "select 1", 0, NULL, d->deadline_ms, health_answered, w);
 }
 
 const struct http_route dirxml_routes[] = {
@@ -244,21 +269,18 @@ const struct http_route dirxml_routes[] = {
 struct dirxml *
 dirxml_new(struct loop *loop, struct verr *e)
 {
-	struct db_options options = { .role = "voip_dirxml",
-				      .retry = DB_RETRY_NEVER };
 	struct dirxml *d = calloc(1, sizeof(*d));
 
 	if (!d) {
 		verr_set(e, VERR_RETRY, "out of memory");
 		return NULL;
 	}
-	if (fs_settings_read(&d->settings, e) == -1 ||
-	    !(d->db = db_new(&options, e))) {
+	d->document = BUF_INIT;
+	d->resolver = resolver_new(loop, e);
+	if (!d->resolver) {
 		free(d);
 		return NULL;
 	}
-	d->deadline_ms = conf_ms("dirxml_deadline");
-	db_attach(d->db, loop);
 	return d;
 }
 
@@ -267,22 +289,15 @@ dirxml_free(struct dirxml *d)
 {
 	if (!d)
 		return;
-	db_free(d->db);
+	resolver_free(d->resolver);
+	buf_release(&d->document);
 	free(d);
 }
 
 void
 dirxml_reload(struct dirxml *d)
 {
-	struct fs_settings settings;
-	struct verr e = VERR_INIT;
-
-	if (fs_settings_read(&settings, &e) == -1)
-		log_error("%s: the former value stays", e.msg);
-	else
-		d->settings = settings;
-	d->deadline_ms = conf_ms("dirxml_deadline");
-	db_reload(d->db);
+	resolver_reload(d->resolver);
 }
 
 int

@@ -13,6 +13,8 @@
 
 enum { VERSION_1 = 1, KEY = 32, NONCE = 12, TAG = 16, HEAD = 1 + NONCE };
 
+static unsigned long opened;
+
 /* --- the key ---------------------------------------------------------- */
 
 static int
@@ -168,6 +170,12 @@ decrypt(EVP_CIPHER_CTX *ctx, const unsigned char *key,
 	       EVP_DecryptFinal_ex(ctx, text + n, &n) == 1;
 }
 
+unsigned long
+secret_opened(void)
+{
+	return opened;
+}
+
 int
 secret_open(struct buf *out, const char *name, const void *sealed, size_t len,
 	    struct verr *e)
@@ -193,6 +201,7 @@ secret_open(struct buf *out, const char *name, const void *sealed, size_t len,
 			 "'%s' was sealed with another key or name", name);
 	} else {
 		out->len += text;
+		opened++;
 		rc = 0;
 	}
 	if (out->size)

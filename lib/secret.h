@@ -26,6 +26,9 @@ int secret_seal(struct buf *out, const char *name, const char *secret,
  */
 int secret_open(struct buf *out, const char *name, const void *sealed,
 		size_t len, struct verr *e);
+/* How often secret_open() has succeeded: who makes a document can see by it
+ * whether it may hold a secret. */
+unsigned long secret_opened(void);
 /* A new key in the form of the file; the caller wipes and releases `out`. */
 int secret_make_key(struct buf *out, struct verr *e);
 

@@ -1,0 +1,57 @@
+#include "depends.h"
+
+#include <string.h>
+
+/* clang-format off */
+static const struct kind {
+	uint32_t tables; /* 0: every one */
+	/* The table of the lookup's user: a change of one user leaves the
+	 * answers about others alone. */
+	const char *row;
+} kinds[] = {
+	[LOOKUP_USER] = { CACHE_DOMAINS | CACHE_EXTENSIONS, "users" },
+	[LOOKUP_DOMAIN] = { CACHE_DOMAINS, NULL },
+	[LOOKUP_NETWORKS] = { CACHE_DOMAINS | CACHE_USERS, NULL },
+	[LOOKUP_GATEWAYS] = { CACHE_DOMAINS | CACHE_TRUNKS, NULL },
+};
+/* clang-format on */
+
+static const struct kind *
+kind_of(const struct lookup *l)
+{
+	static const struct kind other;
+
+	if ((size_t)l->what >= sizeof(kinds) / sizeof(kinds[0]))
+		return &other;
+	return &kinds[l->what];
+}
+
+void
+depends_item(struct cache_item *item, const struct lookup *l,
+	     const struct question *q)
+{
+	const struct kind *kind = kind_of(l);
+
+	memset(item, 0, sizeof(*item));
+	item->domain = q->domain;
+	item->tables = kind->tables ? kind->tables : CACHE_EVERYTHING;
+	if (kind->row)
+		item->rows[0] = (struct cache_row){ kind->row, l->user };
+}
+
+void
+depends_result(struct cache_item *item, const struct lookup *l,
+	       const struct db_result *result)
+{
+	if (l->what == LOOKUP_USER && result && db_rows(result) > 0)
+		item->rows[1] =
+			(struct cache_row){ "users",
+					    db_field(result, 0, "username") };
+}
+
+enum depends_ttl
+depends_ttl(const struct lookup *l)
+{
+	return strcmp(l->section, "directory") == 0 ? DEPENDS_TTL_DIRECTORY
+						    : DEPENDS_TTL_EXTENSION;
+}
