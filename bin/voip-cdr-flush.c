@@ -1,9 +1,7 @@
 /* voip-cdr-flush: move queued call detail records into their table. */
 
 #include <popt.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "flush.h"
@@ -25,22 +23,6 @@ static const struct poptOption options[] = {
 };
 /* clang-format on */
 
-/* SIGTERM and SIGINT as a descriptor: the batch at work is finished. */
-static int
-stop_signals(struct verr *e)
-{
-	sigset_t set;
-	int fd;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1 ||
-	    (fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) == -1)
-		return verr_sys(e, VERR_SYSTEM, "cannot wait for signals");
-	return fd;
-}
-
 static int
 run(int argc, const char **argv, struct verr *e)
 {
@@ -54,7 +36,7 @@ run(int argc, const char **argv, struct verr *e)
 	if (follow && dry_run)
 		return verr_set(e, VERR_USAGE,
 				"--follow and --dry-run exclude each other");
-	stop_fd = stop_signals(e);
+	stop_fd = service_stop_signals(e);
 	if (stop_fd == -1)
 		return -1;
 	f = flush_new(follow, e);

@@ -50,6 +50,8 @@ const struct conf_row conf_rows[] = {
 		 "how long a starting service waits for the database"),
 	DURATION("database_backoff", "1s", 1, HOUR,
 		 "pause after a failed connection attempt"),
+	DURATION("watch_probe", "5s", 10, HOUR,
+		 "how often voip-watch asks whether its server is well"),
 
 	CHOICE("log_level", "info", "error warning info debug",
 	       "the least important messages that are logged"),

@@ -73,6 +73,22 @@ service_notify(const char *state)
 	close(fd);
 }
 
+int
+service_stop_signals(struct verr *e)
+{
+	sigset_t set;
+	int fd;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1 ||
+	    (fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) == -1)
+		return verr_sys(e, VERR_SYSTEM, "cannot wait for signals");
+	return fd;
+}
+
 static void
 on_watchdog(void *arg)
 {

@@ -69,4 +69,11 @@ int service_run(const struct service *s, const struct service_face *face,
 /* "READY=1" and friends to NOTIFY_SOCKET; nothing without one. */
 void service_notify(const char *state);
 
+/*
+ * For programs that serve nobody: a descriptor that can be read when SIGTERM or
+ * SIGINT came, so that what is at work is finished.  The caller closes it; -1
+ * on error.  SIGPIPE is ignored from then on.
+ */
+int service_stop_signals(struct verr *e);
+
 #endif

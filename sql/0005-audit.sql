@@ -68,7 +68,8 @@ language sql immutable parallel safe return (
 
 -- A transaction that changes more rows of a table than this is told as one
 -- change of each tenant with the key '*': listeners then drop all that they
--- know of that table and tenant at once.
+-- know of that table and tenant at once.  So is a row that was removed by its
+-- parent's removal, which took the first half of its key along.
 create function voip.notify_limit() returns integer
 language sql immutable parallel safe return 1000;
 
@@ -128,9 +129,9 @@ begin
 		)
 		select distinct case when $2 = ''domains'' then k.key
 				else x.domain end as domain,
-			case when total.many then ''*''
-				else coalesce(k.key, ''#'' || x.id) end as key,
-			total.many
+			case when total.many or x.key is null then ''*''
+				else k.key end as key,
+			total.many or x.key is null as many
 		from x cross join total
 		cross join lateral (values (x.key), (x.old_key)) as k(key)
 		where k.key is not null or x.key is null',
