@@ -189,6 +189,8 @@ on_probed(struct db_result *r, const struct verr *e, void *arg)
 {
 	struct watch *w = arg;
 
+	if (w->ended)
+		return;
 	if (r)
 		check_server(w, r);
 	else
@@ -271,6 +273,7 @@ start(struct watch *w, struct verr *e)
 static void
 stop(struct watch *w)
 {
+	w->ended = true;
 	if (w->db)
 		db_on_state(w->db, NULL, NULL);
 	db_free(w->db);
