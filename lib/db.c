@@ -100,9 +100,11 @@ db_statement_place(struct db *db, const char *sql, bool *is_new)
 	for (size_t i = 0; i < db->nstatements; i++) {
 		const char *known = db->statements[i].sql;
 
-		*is_new = false;
-		if (known && strcmp(known, sql) == 0)
+		if (known && strcmp(known, sql) == 0) {
+			*is_new = !db->statements[i].prepared;
+			db->statements[i].prepared = true;
 			return (int)i;
+		}
 		if (!known)
 			place = i; /* its Parse failed: the name is free */
 	}
@@ -113,7 +115,10 @@ db_statement_place(struct db *db, const char *sql, bool *is_new)
 		place = db->nstatements++;
 	}
 	/* A copy: the caller's text may be put together and freed. */
-	db->statements[place].sql = strdup(sql);
+	db->statements[place] = (struct db_statement){
+		.sql = strdup(sql),
+		.prepared = true,
+	};
 	return db->statements[place].sql ? (int)place : -1;
 }
 
@@ -364,14 +369,23 @@ db_not_sent(struct db *db, struct verr *e)
 	return -1;
 }
 
+/*
+ * What is asked once goes in one round trip, without a name; what is asked
+ * again is prepared for the times to come.
+ */
 static int
 prepare(struct db *db, const char *sql, char name[16], struct verr *e)
 {
 	bool is_new;
 	int place = db_statement_place(db, sql, &is_new);
 
+	if (is_new && place >= 0 && !db->statements[place].used) {
+		db->statements[place].used = true;
+		db->statements[place].prepared = false;
+		place = -1;
+	}
 	db_statement_name(name, place);
-	if (!is_new)
+	if (!is_new || place < 0)
 		return 0;
 	if (!PQsendPrepare(db->conn, name, sql, 0, NULL))
 		return db_not_sent(db, e);
@@ -401,14 +415,20 @@ db_query(struct db *db, struct db_result **r, const char *sql, int nparams,
 	struct db_pq_params p;
 	char name[16];
 	PGresult *pg = NULL;
+	int sent;
 
 	if (r)
 		*r = NULL;
 	if (db_ensure(db, e) == -1 || prepare(db, sql, name, e) == -1)
 		return -1;
 	db_pq_params(&p, nparams, params);
-	if (!PQsendQueryPrepared(db->conn, name, nparams, p.values, p.lengths,
-				 p.formats, 0))
+	if (*name)
+		sent = PQsendQueryPrepared(db->conn, name, nparams, p.values,
+					   p.lengths, p.formats, 0);
+	else
+		sent = PQsendQueryParams(db->conn, sql, nparams, NULL, p.values,
+					 p.lengths, p.formats, 0);
+	if (!sent)
 		return db_not_sent(db, e);
 	if (db_collect(db, &pg, e) == -1)
 		return -1;

@@ -9,7 +9,8 @@
  * password files.
  *
  * Statements take parameters only ($1...), never text put together; each SQL
- * text is a constant of the program and is prepared once per connection.
+ * text is a constant of the program and is prepared once per connection, by
+ * db_query() when it comes for the second time.
  *
  * Two ways to use it, same rules:
  *   - db_query(): waits for the result, at most `database_timeout`.

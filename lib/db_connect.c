@@ -300,6 +300,7 @@ start_host(struct db *db)
 	};
 	/* A dead peer is noticed soon, where the user has set nothing. */
 	char own_timeout[24];
+	int64_t own_ms;
 	const struct {
 		const char *keyword;
 		const char *value;
@@ -322,8 +323,11 @@ start_host(struct db *db)
 		keywords[n] = ours[i].keyword;
 		values[n++] = ours[i].value;
 	}
-	snprintf(own_timeout, sizeof(own_timeout), "%lld",
-		 (long long)db_timeout_ms(db));
+	/* What is sent arrives soon, however long the answer takes. */
+	own_ms = conf_ms("database_timeout");
+	if (db_timeout_ms(db) < own_ms)
+		own_ms = db_timeout_ms(db);
+	snprintf(own_timeout, sizeof(own_timeout), "%lld", (long long)own_ms);
 	for (size_t i = 0; i < sizeof(unless_set) / sizeof(unless_set[0]);
 	     i++) {
 		if (option(db, unless_set[i].keyword))

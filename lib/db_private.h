@@ -23,6 +23,8 @@ struct db_host {
 /* Statements that this connection has prepared; the place is the name. */
 struct db_statement {
 	char *sql;
+	bool prepared;
+	bool used; /* by db_query(), which prepares the second time */
 };
 
 enum db_connect_state {

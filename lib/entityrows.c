@@ -245,7 +245,11 @@ entity_query_each(struct db *db, const struct entity_query *q, entity_row_fn fn,
 
 	buf_puts(&s.sql, "declare voip_rows no scroll cursor for ");
 	add_query(&s, q);
-	if (db_begin(db, e) == 0 && statement_run(db, &s, NULL, e) == 0)
+	/* A pager may be read slowly. */
+	if (db_begin(db, e) == 0 &&
+	    db_script(db, "set local idle_in_transaction_session_timeout = 0",
+		      e) == 0 &&
+	    statement_run(db, &s, NULL, e) == 0)
 		rc = fetch_all(db, fn, arg, e);
 	db_rollback(db);
 	statement_release(&s);

@@ -8,6 +8,9 @@
 #include "extcommand.h"
 #include "hash.h"
 
+/* A million rows in order, on a busy server. */
+#define LONG_MS 600000
+
 /* --- an extension and its user ---------------------------------------- */
 
 static void
@@ -149,9 +152,9 @@ verb_fields(struct db *db, struct ext_command *c, struct verr *e)
 
 static const struct ext_verb verbs[] = {
 	{ "add", EXT_KEY | EXT_FIELDS | EXT_WRITES, verb_add },
-	{ "export", 0, ext_export },
+	{ "export", EXT_LONG, ext_export },
 	{ "fields", EXT_NO_DATABASE, verb_fields },
-	{ "list", EXT_ARGUMENTS | EXT_SELECTS, ext_list },
+	{ "list", EXT_ARGUMENTS | EXT_SELECTS | EXT_LONG, ext_list },
 	{ "rm", EXT_KEY | EXT_WRITES | EXT_CASCADES, ext_verb_rm },
 	{ "route", EXT_KEY, ext_verb_route },
 	{ "set", EXT_KEY | EXT_FIELDS | EXT_WRITES, verb_set },
@@ -200,11 +203,12 @@ static int
 run_verb(const struct ext_verb *verb, struct ext_command *c, struct verr *e)
 {
 	const unsigned primary = EXT_WRITES | EXT_TRANSACTIONS;
-	struct db_options o = { .role = "voip_ext",
-				.retry = DB_RETRY_INTERACTIVE,
-				.session_attrs = verb->flags & primary
-							 ? "read-write"
-							 : NULL };
+	struct db_options o = {
+		.role = "voip_ext",
+		.retry = DB_RETRY_INTERACTIVE,
+		.timeout_ms = verb->flags & EXT_LONG ? LONG_MS : 0,
+		.session_attrs = verb->flags & primary ? "read-write" : NULL
+	};
 	struct db *db;
 	int rc;
 

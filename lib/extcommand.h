@@ -23,6 +23,9 @@ enum ext_verb_flag {
 	EXT_NO_DATABASE = 1 << 5,
 	EXT_SELECTS = 1 << 6,  /* heeds --fields, --sort and --where */
 	EXT_CASCADES = 1 << 7, /* takes --cascade */
+	/* Each request may take minutes; `database_timeout` is for short ones.
+	 */
+	EXT_LONG = 1 << 8,
 };
 
 struct ext_command;
