@@ -8,11 +8,12 @@
 
 static char *domain;
 static int cascade;
-static int dry_run;
 static char *fields;
 static char *sort;
 static const char **where;
 static int secrets;
+static char *since, *until, *who;
+static int dry_run, limit;
 
 static int arguments;
 static char **argument;
@@ -32,6 +33,14 @@ static const struct poptOption options[] = {
 	  "list what fits, e.g. 'type=queue'; may be repeated", "CONDITION" },
 	{ "secrets", 0, POPT_ARG_NONE, &secrets, 0,
 	  "export what is kept of secrets: hashes, ciphertext", NULL },
+	{ "limit", 0, POPT_ARG_INT, &limit, 0, "log no more than N lines",
+	  "N" },
+	{ "since", 0, POPT_ARG_STRING, &since, 0,
+	  "log what changed at TIME or later (2027-01-31T18:00Z, 2h ago: 2h)",
+	  "TIME" },
+	{ "until", 0, POPT_ARG_STRING, &until, 0,
+	  "log what changed before TIME", "TIME" },
+	{ "who", 0, POPT_ARG_STRING, &who, 0, "log what NAME changed", "NAME" },
 	POPT_TABLEEND
 };
 
@@ -55,11 +64,17 @@ run(int argc, const char **argv, struct verr *e)
 				 .sort = sort,
 				 .where = where,
 				 .secrets = secrets,
+				 .since = since,
+				 .until = until,
+				 .who = who,
+				 .limit = limit,
 				 .argc = arguments,
 				 .argv = argument };
-
 	int rc = out_format_from_options(&o.format, e);
 
+	if (rc == 0 && limit < 0)
+		rc = verr_set(e, VERR_USAGE, "--limit: '%d' is negative",
+			      limit);
 	if (rc == 0)
 		rc = ext_run(&o, argc, argv, e);
 	free_list(&where);

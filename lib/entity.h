@@ -141,7 +141,10 @@ int entity_list(struct db *db, struct db_result **r, const struct entity *t,
 		const char *domain, const struct entity_key *key,
 		const struct entity_value *filters, size_t n, struct verr *e);
 
-/* Who is to blame, for voip.audit. */
-int entity_actor(struct db *db, struct verr *e);
+/*
+ * Who is to blame, for voip.change: what this transaction does from here on.
+ * `command` is what people typed, without secrets.
+ */
+int entity_actor(struct db *db, const char *command, struct verr *e);
 
 #endif

@@ -1,11 +1,11 @@
 /* Rows of an entity added, changed and removed. */
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
 
 #include "account.h"
+#include "actor.h"
 #include "entitysql.h"
 #include "hash.h"
 #include "moment.h"
@@ -431,17 +431,23 @@ entity_remove(struct db *db, const struct entity *t,
 }
 
 int
-entity_actor(struct db *db, struct verr *e)
+entity_actor(struct db *db, const char *command, struct verr *e)
 {
-	struct passwd *pw = getpwuid(getuid());
-	const char *sudo = getuid() == 0 ? getenv("SUDO_USER") : NULL;
-	char actor[128];
+	struct buf name = BUF_INIT, origin = BUF_INIT;
+	int rc;
 
-	if (pw)
-		snprintf(actor, sizeof(actor), "os:%s",
-			 sudo ? sudo : pw->pw_name);
-	else
-		snprintf(actor, sizeof(actor), "os:%u", (unsigned)getuid());
-	return db_query(db, NULL, "select set_config('voip.actor', $1, true)",
-			1, (struct db_param[]){ DB_TEXT(actor) }, e);
+	actor_name(&name);
+	actor_origin(&origin);
+	rc = db_query(db, NULL,
+		      "select set_config('voip.actor', $1, true),"
+		      " set_config('voip.origin', $2, true),"
+		      " set_config('voip.command', $3, true)",
+		      3,
+		      (struct db_param[]){ DB_TEXT(name.data),
+					   DB_TEXT(origin.data),
+					   DB_TEXT(command) },
+		      e);
+	buf_release(&name);
+	buf_release(&origin);
+	return rc;
 }

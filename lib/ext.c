@@ -155,6 +155,7 @@ static const struct ext_verb verbs[] = {
 	{ "export", EXT_LONG, ext_export },
 	{ "fields", EXT_NO_DATABASE, verb_fields },
 	{ "list", EXT_ARGUMENTS | EXT_SELECTS | EXT_LONG, ext_list },
+	{ "log", EXT_ARGUMENTS | EXT_LONG, ext_verb_log },
 	{ "rm", EXT_KEY | EXT_WRITES | EXT_CASCADES, ext_verb_rm },
 	{ "route", EXT_KEY, ext_verb_route },
 	{ "set", EXT_KEY | EXT_FIELDS | EXT_WRITES, verb_set },
@@ -183,6 +184,12 @@ unknown_word(const char *word, struct verr *e)
 		verr_add(e, " %s", v->name);
 }
 
+int
+ext_begin(struct db *db, const struct ext_command *c, struct verr *e)
+{
+	return db_begin(db, e) == 0 ? entity_actor(db, c->words, e) : -1;
+}
+
 /* A change is seen as a whole or not at all. */
 static int
 run_in_transaction(struct db *db, const struct ext_verb *verb,
@@ -190,8 +197,7 @@ run_in_transaction(struct db *db, const struct ext_verb *verb,
 {
 	int rc = -1;
 
-	if (db_begin(db, e) == 0 && entity_actor(db, e) == 0 &&
-	    verb->run(db, c, e) == 0)
+	if (ext_begin(db, c, e) == 0 && verb->run(db, c, e) == 0)
 		rc = c->options->dry_run ? 0 : db_commit(db, e);
 	db_rollback(db);
 	if (rc == 0 && ext_print_made(c, e) == -1)
@@ -336,6 +342,7 @@ ext_run(const struct ext_options *o, int argc, const char **argv,
 		verr_set(e, VERR_RETRY, "out of memory");
 	if (c && words) {
 		c->options = o;
+		ext_note_words(c, argc, (const char **)words);
 		rc = parse_and_run(c, argc, (const char **)words, e);
 		ext_wipe_secrets(c);
 		db_result_free(c->removed);

@@ -22,6 +22,11 @@ struct ext_options {
 	const char *sort;
 	const char **where; /* ends with NULL */
 	bool secrets;       /* of export */
+	/* Of log: NULL is all; limit 0 is the verb's own. */
+	const char *since;
+	const char *until;
+	const char *who;
+	int limit;
 	enum out_format format;
 	/*
 	 * The program's own arguments, which everybody can read: values of

@@ -8,33 +8,69 @@
 #include "account.h"
 #include "entityquery.h"
 #include "extcommand.h"
+#include "utf8.h"
 
 /* --- secrets ---------------------------------------------------------- */
 
-static void
-hide_value(char *assignment)
+/* The value of FIELD=VALUE where the field is a secret one; else NULL. */
+static const char *
+secret_value(const char *assignment)
 {
-	char *value = strchr(assignment, '=');
+	const char *value = strchr(assignment, '=');
+	char name[64];
 
-	if (!value)
-		return;
-	*value = '\0';
+	if (!value || (size_t)(value - assignment) >= sizeof(name))
+		return NULL;
+	snprintf(name, sizeof(name), "%.*s", (int)(value - assignment),
+		 assignment);
 	for (const struct entity *t = entities; t->name; t++) {
-		const struct entity_field *f = entity_field_find(t, assignment);
+		const struct entity_field *f = entity_field_find(t, name);
 
-		if (f && entity_is_secret(f)) {
-			memset(value + 1, '*', strlen(value + 1));
-			break;
-		}
+		if (f && entity_is_secret(f))
+			return value + 1;
 	}
-	*value = '=';
+	return NULL;
 }
 
 void
 ext_hide_secrets(const struct ext_options *o)
 {
-	for (int i = 1; i < o->argc; i++)
-		hide_value(o->argv[i]);
+	for (int i = 1; i < o->argc; i++) {
+		const char *value = secret_value(o->argv[i]);
+
+		if (value)
+			memset(o->argv[i] + (value - o->argv[i]), '*',
+			       strlen(value));
+	}
+}
+
+void
+ext_note_words(struct ext_command *c, int argc, const char **argv)
+{
+	struct buf b = BUF_INIT;
+	size_t n = 0, next = 0;
+
+	for (int i = 0; i < argc && b.len < sizeof(c->words); i++) {
+		const char *value = secret_value(argv[i]);
+
+		if (i)
+			buf_putc(&b, ' ');
+		utf8_repair(&b, argv[i],
+			    value ? (size_t)(value - argv[i])
+				  : strnlen(argv[i], sizeof(c->words)));
+		if (value)
+			buf_puts(&b, "********");
+	}
+	/* What does not fit is cut between characters. */
+	while (next < sizeof(c->words) && next <= b.len) {
+		n = next;
+		next += next < b.len
+				? utf8_sequence(b.data + next, b.len - next)
+				: 1;
+	}
+	memcpy(c->words, b.data, n);
+	c->words[n] = '\0';
+	buf_release(&b);
 }
 
 void

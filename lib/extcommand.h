@@ -56,6 +56,7 @@ struct ext_command {
 	/* What rm --cascade removed, or NULL, and the user that went too. */
 	struct db_result *removed;
 	struct entity_key removed_user;
+	char words[512]; /* what was typed, without secrets, for the audit */
 };
 
 /* --- extargs.c -------------------------------------------------------- */
@@ -70,6 +71,8 @@ int ext_add_values(struct ext_command *c, int argc, const char **argv,
 /* Those secrets that `add` makes and nobody gave. */
 int ext_make_secrets(struct ext_command *c, struct verr *e);
 int ext_set_key(struct ext_command *c, const char *text, struct verr *e);
+/* Fill `words`; values of secret fields are left out. */
+void ext_note_words(struct ext_command *c, int argc, const char **argv);
 /* The value given for a field of the entity, or NULL. */
 const struct entity_value *
 ext_value(const struct ext_command *c, const char *name);
@@ -90,11 +93,28 @@ int ext_user_of(struct db *db, const struct ext_command *c,
 /* The secret that was made, if there is one. */
 int ext_print_made(const struct ext_command *c, struct verr *e);
 
+/* --- ext.c ------------------------------------------------------------- */
+
+/* Begin a transaction whose changes the audit knows as this command's. */
+int ext_begin(struct db *db, const struct ext_command *c, struct verr *e);
+
+/* --- extlog.c ---------------------------------------------------------- */
+
+/* Is it the number of a change set? */
+bool ext_is_change(const char *word);
+/* A change set as a line of the log, and field by field. */
+int ext_list_change(struct db *db, struct ext_command *c, const char *change,
+		    struct verr *e);
+int ext_show_change(struct db *db, const struct ext_command *c,
+		    const char *change, struct verr *e);
+
 /* --- verbs in files of their own -------------------------------------- */
 
 /* What rm --cascade removed. */
 int ext_print_removed(const struct ext_command *c, struct verr *e);
 int ext_verb_rm(struct db *db, struct ext_command *c, struct verr *e);
+int ext_verb_log(struct db *db, struct ext_command *c, struct verr *e);
+
 /* What the proxy finds for a number; VERR_NOTFOUND when nothing. */
 int ext_verb_route(struct db *db, struct ext_command *c, struct verr *e);
 /* Rows as files have them; see entitybulk.h. */

@@ -77,7 +77,8 @@ grant select, insert, update, delete on voip.domains, voip.users, voip.groups,
 	voip.recording_policies, voip.extensions, voip.media_nodes,
 	voip.trusted_addresses, voip.emergency_numbers, voip.api_keys
 	to voip_ext, voip_api;
-grant select on voip.audit to voip_ext, voip_api;
+grant select on voip.change, voip.change_part, voip.audit
+	to voip_ext, voip_api;
 grant select on voip.vw_extensions, voip.vw_routes to voip_ext, voip_api;
 grant select on voip.vw_extensions to voip_dirxml, voip_report, kamailio;
 
@@ -199,9 +200,14 @@ begin
 				then 'domain_id is null or domain_id = ' || own
 			when c.relname in ('recording_policies',
 				'emergency_numbers') then 'true'
+			when c.relname = 'change' then 'exists (select
+				from voip.change_part as p
+				where p.change_id = change.id and p.domain_id = '
+				|| own || ')'
 			when a.attname is null then 'false'
 			else 'domain_id = ' || own end as reads,
-			case when c.relname in ('domains', 'audit')
+			case when c.relname in ('domains', 'audit',
+				'change_part')
 				or a.attname is null then 'false'
 			else 'domain_id = ' || own end as writes
 		from pg_class as c
@@ -213,7 +219,8 @@ begin
 			'ivr_entries', 'voicemail_boxes', 'conferences',
 			'trunks', 'recording_policies', 'extensions',
 			'media_nodes', 'trusted_addresses',
-			'emergency_numbers', 'api_keys', 'audit')
+			'emergency_numbers', 'api_keys', 'audit',
+			'change', 'change_part', 'audit_secret')
 	loop
 		execute format('alter table voip.%1$I enable row level security;
 			drop policy if exists platform on voip.%1$I;

@@ -188,7 +188,8 @@ teardown() {
 
 @test "a program has a role of its own, unless something names another" {
 	run -0 env -u PGUSER voip-ext domain add role.example.com
-	[ "$(sql "select role from voip.audit where key = 'role.example.com'")" = voip_ext ]
+	[ "$(sql "select role from voip.change
+		join voip.audit as a on a.change_id = change.id where a.key = 'role.example.com'")" = voip_ext ]
 	VOIP_DATABASE="dbname=$PGDATABASE user=voip_dirxml" run -78 voip-ext domain add x.example.com
 	PGUSER=voip_dirxml run -78 voip-ext domain add x.example.com
 }

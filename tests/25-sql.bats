@@ -390,13 +390,14 @@ route_setup() {
 	delete from voip.extensions where domain_id = 2 and extension = '1002';
 	commit;
 	insert into voip.queues (domain_id, name) values (2, 'q');
-	select change_id - (select min(change_id) from voip.audit where actor = 'os:alice'),
-		actor, role, program, action, table_name, domain, key, before, after - 'id'
-		from voip.audit where actor = 'os:alice' and action <> 'insert' order by id;
-	select count(distinct change_id) from voip.audit where actor = 'os:alice';
+	select a.change_id - (select min(id) from voip.change where actor = 'os:alice'),
+		c.actor, c.role, c.program, a.action, a.table_name, a.domain, a.key, a.before, a.after
+		from voip.audit as a join voip.change as c on c.id = a.change_id
+		where c.actor = 'os:alice' and a.action <> 'insert' order by a.id;
+	select count(*) from voip.change where actor = 'os:alice';
 	SQL
 	[ "${lines[0]}" = '0|os:alice|postgres|voip-ext|update|users|a.example.com|1001|{"email": null, "full_name": ""}|{"email": "a@b", "full_name": "A"}' ]
-	[[ ${lines[1]} == '0|os:alice|postgres|voip-ext|delete|extensions|a.example.com|1002|{"id": '*'|' ]]
+	[[ ${lines[1]} == '0|os:alice|postgres|voip-ext|delete|extensions|a.example.com|1002|{"type": "user", '*'|' ]]
 	[ "${lines[2]}" = 2 ]
 }
 
@@ -550,9 +551,12 @@ api() {
 	voip_cdr_ingest|select * from voip.users
 	voip_watch|select * from voip.domains
 	voip_health|select * from voip.users
-	voip_ext|update voip.audit set actor = 'x'
+	voip_ext|update voip.audit set key = 'x'
+	voip_ext|update voip.change set actor = 'x'
+	voip_ext|select * from voip.audit_secret
+	voip_api|select * from voip.audit_secret
 	voip_ext|delete from voip.audit
-	voip_ext|insert into voip.audit (change_id, actor, role, program, action, table_name, row_id, key) values (1, 'a', 'b', 'c', 'insert', 'd', 1, 'e')
+	voip_ext|insert into voip.audit (change_id, id, action, table_name, row_id, key) values (1, 1, 'insert', 'd', 1, 'e')
 	voip_ext|create table voip.x (i integer)
 	voip_ext|create table public.x (i integer)
 	voip_ext|truncate voip.users

@@ -315,8 +315,9 @@ whole_life() {
 
 @test "the audit names who did it" {
 	SUDO_USER=alice voip-ext domain add audit.example.com
-	[ "$(look "select actor, role, action from voip.audit
-		where key = 'audit.example.com'")" = "$(
+	[ "$(look "select c.actor, c.role, a.action from voip.audit as a
+		join voip.change as c on c.id = a.change_id
+		where a.key = 'audit.example.com'")" = "$(
 		[ "$(id -u)" -eq 0 ] && echo os:alice || echo "os:$(id -un)")"$'\tvoip_ext\tinsert' ]
 }
 
