@@ -360,6 +360,12 @@ out_row(struct out *o, const char *const *values)
 		o->rows++;
 }
 
+bool
+out_failed(const struct out *o)
+{
+	return o->failed || ferror(o->file);
+}
+
 int
 out_end(struct out *o, struct verr *e)
 {

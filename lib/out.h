@@ -51,6 +51,8 @@ out_begin(FILE *file, enum out_format format, const struct out_column *columns,
 	  size_t n, struct verr *e);
 /* `values` has n entries; NULL is null. */
 void out_row(struct out *o, const char *const *values);
+/* Whether writing has failed: what more is given goes nowhere. */
+bool out_failed(const struct out *o);
 /* Prints what is pending and frees `o` (NULL-safe), also on error. */
 int out_end(struct out *o, struct verr *e);
 

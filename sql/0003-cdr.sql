@@ -93,6 +93,11 @@ create index cdr_queue_idx on voip.cdr (queue, start_time)
 	where queue is not null;
 create index cdr_agent_idx on voip.cdr (agent, start_time)
 	where agent is not null;
+-- what leads from a leg to those that it brought about
+create index cdr_originator_idx on voip.cdr (originator_uuid)
+	where originator_uuid is not null;
+create index cdr_member_session_idx on voip.cdr (member_session_uuid)
+	where member_session_uuid is not null;
 
 -- A row here is an alarm: its month had no partition.
 create table voip.cdr_default partition of voip.cdr default;
