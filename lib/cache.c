@@ -71,6 +71,7 @@ struct cache {
 	uint64_t *rows;
 	struct pattern **patterns;
 	uint64_t evictions;
+	uint64_t puts;
 };
 
 static const char *const table_names[] = {
@@ -553,6 +554,7 @@ cache_put(struct cache *c, uint64_t ticket, const struct cache_item *item)
 	entry = entry_new(c, item);
 	if (!entry)
 		return;
+	c->puts++;
 	entry->ticket = ticket;
 	evict(c, entry_size(entry));
 	if (c->lists[0].count + c->lists[1].count >= c->nbuckets)
@@ -575,38 +577,40 @@ cache_stats(const struct cache *c, struct cache_stats *stats)
 	stats->entries = c->lists[0].count + stats->negative;
 	stats->bytes = c->bytes;
 	stats->evictions = c->evictions;
+	stats->state = c->clock + c->puts;
 }
 
 bool
 cache_each(const struct cache *c, cache_each_fn fn, void *arg)
 {
-	struct cache_item item = { .key = NULL };
+	const struct cache_entry *entry = c->lists[0].oldest;
 	char domain[UINT8_MAX + 1];
 	struct buf body = BUF_INIT;
-	const struct cache_entry *entry = NULL;
 	bool going = true;
 
-	for (size_t i = 0; i < 2 && going; i++) {
-		entry = c->lists[i].newest;
-		for (; entry && going; entry = entry->older) {
-			if (revoked(c, entry))
-				continue;
-			buf_clear(&body);
-			cache_copy(&body, entry);
-			memcpy(domain, entry->bytes + entry->key_len,
-			       entry->domain_len);
-			domain[entry->domain_len] = '\0';
-			item.key = entry->bytes;
-			item.key_len = entry->key_len;
-			item.domain = domain;
-			item.tables = entry->tables;
-			item.body = entry->found ? body.data : NULL;
-			item.len = body.len;
-			item.secret = entry->secret;
-			item.ttl_ms = entry->ttl_ms;
-			item.confirmed_ms = entry->confirmed_ms;
-			going = !buf_failed(&body) && fn(&item, arg);
-		}
+	for (; entry && going; entry = entry->newer) {
+		struct cache_item item = {
+			.key = entry->bytes,
+			.key_len = entry->key_len,
+			.domain = domain,
+			.tables = entry->tables,
+			.secret = entry->secret,
+			.ttl_ms = entry->ttl_ms,
+			.confirmed_ms = entry->confirmed_ms,
+		};
+
+		if (revoked(c, entry))
+			continue;
+		memcpy(domain, entry->bytes + entry->key_len,
+		       entry->domain_len);
+		domain[entry->domain_len] = '\0';
+		buf_clear(&body);
+		cache_copy(&body, entry);
+		item.body = body.data;
+		item.len = body.len;
+		going = !buf_failed(&body) && fn(&item, arg);
+		if (entry->secret)
+			hash_wipe(body.data, body.len);
 	}
 	buf_release(&body);
 	return going;

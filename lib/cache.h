@@ -89,6 +89,7 @@ struct cache_stats {
 	size_t negative; /* of them */
 	size_t bytes;    /* of the memory that the limit is about */
 	uint64_t evictions;
+	uint64_t state; /* another number when something was put or changed */
 };
 
 /* `limit` in bytes.  The caller frees it with cache_free(). */
@@ -134,9 +135,9 @@ void cache_row_changed(struct cache *c, const char *table, const char *domain,
 		       const char *key);
 
 /*
- * Each entry, those that were asked for last first, until `fn` returns false.
- * Revoked ones are left out; `item` and what it points to are borrowed for the
- * call, its rows are not given.
+ * Each document, those that were asked for last at the end, until `fn` returns
+ * false.  Revoked ones are left out; `item` and what it points to are borrowed
+ * for the call, its rows are not given.
  */
 typedef bool (*cache_each_fn)(const struct cache_item *item, void *arg);
 bool cache_each(const struct cache *c, cache_each_fn fn, void *arg);

@@ -17,20 +17,20 @@ static const struct kind {
 /* clang-format on */
 
 static const struct kind *
-kind_of(const struct lookup *l)
+kind_of(unsigned what)
 {
 	static const struct kind other;
 
-	if ((size_t)l->what >= sizeof(kinds) / sizeof(kinds[0]))
+	if (what >= sizeof(kinds) / sizeof(kinds[0]))
 		return &other;
-	return &kinds[l->what];
+	return &kinds[what];
 }
 
 void
 depends_item(struct cache_item *item, const struct lookup *l,
 	     const struct question *q)
 {
-	const struct kind *kind = kind_of(l);
+	const struct kind *kind = kind_of(l->what);
 
 	memset(item, 0, sizeof(*item));
 	item->domain = q->domain;
@@ -47,6 +47,21 @@ depends_result(struct cache_item *item, const struct lookup *l,
 		item->rows[1] =
 			(struct cache_row){ "users",
 					    db_field(result, 0, "username") };
+}
+
+/* answer_key(): the kind; the domain; each parameter, the user's name last. */
+void
+depends_restored(struct cache_item *item)
+{
+	const unsigned char *key = item->key;
+	const struct kind *kind = kind_of(key[0]);
+	const char *last = (const char *)key + item->key_len - 1;
+
+	if (!kind->row || *last)
+		return;
+	while (last > (const char *)key && last[-1] > 1)
+		last--;
+	item->rows[0] = (struct cache_row){ kind->row, last };
 }
 
 enum depends_ttl

@@ -27,6 +27,8 @@ void depends_item(struct cache_item *item, const struct lookup *l,
 /* The rows that the result names: a user who was asked for by a number. */
 void depends_result(struct cache_item *item, const struct lookup *l,
 		    const struct db_result *result);
+/* The same for an item that comes from a file: all that there is is its key. */
+void depends_restored(struct cache_item *item);
 enum depends_ttl depends_ttl(const struct lookup *l);
 
 #endif

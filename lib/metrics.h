@@ -42,38 +42,43 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
 	METRICS_LOOKUP(X, OTHER, "other")
 
 /* How voip-dirxml came by its answers. */
-#define METRICS_CACHE(X)                                                      \
-	X(CACHE_HIT, DIRXML, COUNTER, "voip_dirxml_cache_total",              \
-	  "result=\"hit\"", "Lookups, by where the answer came from.")        \
-	X(CACHE_NEGATIVE, DIRXML, COUNTER, "voip_dirxml_cache_total",         \
-	  "result=\"negative\"", "Lookups, by where the answer came from.")   \
-	X(CACHE_MISS, DIRXML, COUNTER, "voip_dirxml_cache_total",             \
-	  "result=\"miss\"", "Lookups, by where the answer came from.")       \
-	X(CACHE_COALESCED, DIRXML, COUNTER, "voip_dirxml_cache_total",        \
-	  "result=\"coalesced\"", "Lookups, by where the answer came from.")  \
-	X(CACHE_STALE, DIRXML, COUNTER, "voip_dirxml_cache_total",            \
-	  "result=\"stale\"", "Lookups, by where the answer came from.")      \
-	X(CACHE_UNKNOWN, DIRXML, COUNTER, "voip_dirxml_cache_total",          \
-	  "result=\"unknown\"", "Lookups, by where the answer came from.")    \
-	X(CACHE_QUESTIONS, DIRXML, COUNTER, "voip_dirxml_questions_total",    \
-	  "", "Questions sent to the database.")                              \
-	X(CACHE_ENTRIES, DIRXML, GAUGE, "voip_dirxml_cache_entries", "",      \
-	  "Answers in memory.")                                               \
-	X(CACHE_ENTRIES_NEGATIVE, DIRXML, GAUGE,                              \
-	  "voip_dirxml_cache_negative_entries", "",                           \
-	  "Answers in memory that say that there is none.")                   \
-	X(CACHE_BYTES, DIRXML, GAUGE, "voip_dirxml_cache_bytes", "",          \
-	  "Memory of the answers.")                                           \
-	X(CACHE_EVICTIONS, DIRXML, COUNTER,                                   \
-	  "voip_dirxml_cache_evictions_total", "",                            \
-	  "Answers that had to make room.")                                   \
-	X(CACHE_CHANGES, DIRXML, COUNTER, "voip_dirxml_changes_total", "",    \
-	  "Changes that the database told.")                                  \
-	X(CACHE_LISTENING, DIRXML, GAUGE, "voip_dirxml_listening", "",        \
-	  "1 while the database tells its changes; 0: answers may be as old " \
-	  "as their time to live.")                                           \
-	X(CACHE_RESYNCS, DIRXML, COUNTER, "voip_dirxml_resyncs_total", "",    \
-	  "Times that every answer had to be asked anew.")
+#define METRICS_CACHE(X)                                                       \
+	X(CACHE_HIT, DIRXML, COUNTER, "voip_dirxml_cache_total",               \
+	  "result=\"hit\"", "Lookups, by where the answer came from.")         \
+	X(CACHE_NEGATIVE, DIRXML, COUNTER, "voip_dirxml_cache_total",          \
+	  "result=\"negative\"", "Lookups, by where the answer came from.")    \
+	X(CACHE_MISS, DIRXML, COUNTER, "voip_dirxml_cache_total",              \
+	  "result=\"miss\"", "Lookups, by where the answer came from.")        \
+	X(CACHE_COALESCED, DIRXML, COUNTER, "voip_dirxml_cache_total",         \
+	  "result=\"coalesced\"", "Lookups, by where the answer came from.")   \
+	X(CACHE_STALE, DIRXML, COUNTER, "voip_dirxml_cache_total",             \
+	  "result=\"stale\"", "Lookups, by where the answer came from.")       \
+	X(CACHE_UNKNOWN, DIRXML, COUNTER, "voip_dirxml_cache_total",           \
+	  "result=\"unknown\"", "Lookups, by where the answer came from.")     \
+	X(CACHE_QUESTIONS, DIRXML, COUNTER, "voip_dirxml_questions_total", "", \
+	  "Questions sent to the database.")                                   \
+	X(CACHE_ENTRIES, DIRXML, GAUGE, "voip_dirxml_cache_entries", "",       \
+	  "Answers in memory.")                                                \
+	X(CACHE_ENTRIES_NEGATIVE, DIRXML, GAUGE,                               \
+	  "voip_dirxml_cache_negative_entries", "",                            \
+	  "Answers in memory that say that there is none.")                    \
+	X(CACHE_BYTES, DIRXML, GAUGE, "voip_dirxml_cache_bytes", "",           \
+	  "Memory of the answers.")                                            \
+	X(CACHE_EVICTIONS, DIRXML, COUNTER,                                    \
+	  "voip_dirxml_cache_evictions_total", "",                             \
+	  "Answers that had to make room.")                                    \
+	X(CACHE_CHANGES, DIRXML, COUNTER, "voip_dirxml_changes_total", "",     \
+	  "Changes that the database told.")                                   \
+	X(CACHE_LISTENING, DIRXML, GAUGE, "voip_dirxml_listening", "",         \
+	  "1 while the database tells its changes; 0: answers may be as old "  \
+	  "as their time to live.")                                            \
+	X(CACHE_RESYNCS, DIRXML, COUNTER, "voip_dirxml_resyncs_total", "",     \
+	  "Times that every answer had to be asked anew.")                     \
+	X(SNAPSHOT_AGE, DIRXML, GAUGE, "voip_dirxml_snapshot_age_seconds", "", \
+	  "Age of the answers on disk; -1: there are none.")                   \
+	X(SNAPSHOT_FAILURES, DIRXML, COUNTER,                                  \
+	  "voip_dirxml_snapshot_failures_total", "",                           \
+	  "Snapshots that could not be written.")
 
 /* id, group, type, name, labels, help */
 #define METRICS(X)                                                             \

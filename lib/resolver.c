@@ -14,6 +14,8 @@
 #include "log.h"
 #include "metrics.h"
 #include "secret.h"
+#include "service.h"
+#include "snapshot.h"
 
 #define PATIENCE_MS 250
 #define ASK_BUCKETS 256
@@ -48,6 +50,7 @@ struct resolver {
 	struct db *any;    /* not connected before it is needed */
 	struct cache *cache;
 	struct changes *changes;
+	struct snapshot *snapshot;
 	struct fs_settings settings;
 	int64_t deadline_ms;
 	int64_t ttl_ms[DEPENDS_TTL_COUNT];
@@ -469,6 +472,7 @@ resolver_new(struct loop *loop, struct verr *e)
 	    !(v->cache =
 		      cache_new((size_t)conf_bytes("dirxml_cache_size"), e)) ||
 	    !(v->changes = changes_new(loop, v->cache, e)) ||
+	    !(v->snapshot = snapshot_new(loop, v->cache, e)) ||
 	    !(v->any = db_new(&options, e)))
 		goto fail;
 	options.session_attrs = "read-write";
@@ -478,7 +482,11 @@ resolver_new(struct loop *loop, struct verr *e)
 	db_attach(v->any, loop);
 	db_attach(v->writer, loop);
 	db_on_state(v->writer, on_writer, v);
-	db_listen(v->writer, "voip_changed", on_notify, v);
+	/* For one connection it is not worth while. */
+	if (!service_is_single()) {
+		db_listen(v->writer, "voip_changed", on_notify, v);
+		snapshot_start(v->snapshot);
+	}
 	return v;
 
 fail:
@@ -500,6 +508,7 @@ resolver_free(struct resolver *v)
 	db_free(v->writer);
 	db_free(v->any);
 	changes_free(v->changes);
+	snapshot_free(v->snapshot);
 	cache_free(v->cache);
 	buf_release(&v->key);
 	if (v->document.len)
@@ -519,6 +528,7 @@ resolver_reload(struct resolver *v)
 	else
 		v->settings = settings;
 	read_settings(v);
+	snapshot_reload(v->snapshot);
 	cache_set_limit(v->cache, (size_t)conf_bytes("dirxml_cache_size"));
 	/* The documents were made of the former settings. */
 	cache_changed(v->cache, NULL, NULL);
@@ -551,5 +561,6 @@ resolver_measure(const struct resolver *v)
 	metric_set(METRIC_CACHE_ENTRIES, (int64_t)stats.entries);
 	metric_set(METRIC_CACHE_ENTRIES_NEGATIVE, (int64_t)stats.negative);
 	metric_set(METRIC_CACHE_BYTES, (int64_t)stats.bytes);
+	metric_set(METRIC_SNAPSHOT_AGE, snapshot_age_seconds(v->snapshot));
 	metric_set(METRIC_CACHE_EVICTIONS, (int64_t)stats.evictions);
 }

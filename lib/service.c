@@ -27,6 +27,8 @@
 #define SPARE_FDS      256  /* besides those of the connections */
 #define DRAIN_EXTRA_MS 2000 /* beyond the deadline of the last request */
 
+static bool is_single;
+
 struct running {
 	const struct service *s;
 	struct loop *loop;
@@ -404,6 +406,23 @@ close_parts(struct running *run)
 	loop_free(run->loop);
 }
 
+bool
+service_is_single(void)
+{
+	return is_single;
+}
+
+/* No socket that listens: neither passed, nor to be opened, nor as input. */
+static bool
+has_no_listener(const struct service_face *face, int passed)
+{
+	for (int fd = FIRST_PASSED; fd < FIRST_PASSED + passed; fd++)
+		if (listen_kind_of(fd) == LISTEN_LISTENING)
+			return false;
+	return passed > 0 || (!face->listen &&
+			      listen_kind_of(STDIN_FILENO) != LISTEN_LISTENING);
+}
+
 static int
 run_server(const struct service *s, const struct service_face *face, int passed,
 	   struct verr *e)
@@ -416,6 +435,7 @@ run_server(const struct service *s, const struct service_face *face, int passed,
 	run.hurry = (struct loop_timer){ .fn = finish, .arg = &run };
 	prctl(PR_SET_DUMPABLE, 0);
 	raise_descriptors();
+	is_single = has_no_listener(face, passed);
 	rc = open_parts(&run, e);
 	if (rc == 0 && passed > 0)
 		rc = add_passed(&run, passed, e);

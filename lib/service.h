@@ -66,6 +66,9 @@ struct service_face {
 int service_run(const struct service *s, const struct service_face *face,
 		int argc, const char **argv, struct verr *e);
 
+/* From `start` on: is there one connection to serve, and then the end? */
+bool service_is_single(void);
+
 /* "READY=1" and friends to NOTIFY_SOCKET; nothing without one. */
 void service_notify(const char *state);
 

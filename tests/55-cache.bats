@@ -8,7 +8,7 @@ load dirxml
 golden=tests/data/dirxml
 
 setup_file() {
-	dirxml_setup
+	dirxml_setup cluster
 }
 
 teardown_file() {
@@ -19,8 +19,11 @@ setup() {
 	cd "$BATS_TEST_DIRNAME/.." || return
 }
 
+# A stopped server is wanted back.
 teardown() {
 	[ -z "${dirxml_pid:-}" ] || dirxml_stop
+	[ -e "$cluster_base/node/postmaster.pid" ] || cluster_start node
+	rm -rf "$dirxml_dir/state"
 }
 
 # A gauge or counter by the beginning of its line.
@@ -87,6 +90,33 @@ shows() { # TEXT USER [DOMAIN]
 	wait_for asks_again 1001
 }
 
+# With the database gone, and noticed to be.
+stop_database() {
+	cluster_stop node
+	wait_for database_is_away
+}
+
+database_is_away() {
+	[ "$(metric voip_dirxml_listening)" = 0 ]
+}
+
+status_of() { # USER [DOMAIN]
+	lookup "$@" | head -n 1
+}
+
+is_served() { # STATUS USER
+	[ "$(status_of "$2")" = "$1" ]
+}
+
+health() {
+	get /health ''
+}
+
+with_state() {
+	dirxml_start --set dirxml_state_dir="$dirxml_dir/state" \
+		--set database_backoff=50ms "$@"
+}
+
 asks_again() {
 	local before
 
@@ -151,4 +181,151 @@ asks_again() {
 		where domain = 'pbx.example.com'"
 	wait_for asks_again 1001
 	sql "delete from voip.users where username ~ '^u[0-9]+$'"
+}
+
+@test "while the database is away who is known is served, and who is not gets 503" {
+	dirxml_start --set database_backoff=50ms --set dirxml_directory_ttl=1ms
+	wait_for listening
+	run -0 lookup 1001
+	run -0 lookup nobody
+	run -0 health
+	[[ $output == *'"ok"'* ]]
+	stop_database
+	run -0 lookup 1001
+	[ "${lines[0]}" = 200 ]
+	[[ $output == *'<user id="1001">'* ]]
+	[ "$(status_of 1002)" = 503 ]
+	[ "$(metric 'voip_dirxml_cache_total{result="stale"}')" -eq 1 ]
+	run -0 health
+	[ "${lines[0]}" = 200 ]
+	[[ $output == *'"degraded"'* ]]
+	cluster_start node
+	wait_for is_served 200 1002
+	wait_for listening
+}
+
+@test "an answer older than dirxml_stale_for is no answer" {
+	dirxml_start --set database_backoff=50ms --set dirxml_directory_ttl=1ms \
+		--set dirxml_stale_for=1ms
+	wait_for listening
+	run -0 lookup 1001
+	stop_database
+	wait_for is_served 503 1001
+}
+
+@test "what changed before the database went away is no answer" {
+	dirxml_start --set database_backoff=50ms
+	wait_for listening
+	run -0 lookup 1001
+	run -0 lookup 1002
+	sql "update voip.users set accountcode = accountcode || 'x'
+		where username = '1002'"
+	wait_for changes_were_told
+	stop_database
+	[ "$(status_of 1001)" = 200 ]
+	[ "$(status_of 1002)" = 503 ]
+	cluster_start node
+	sql "update voip.users set accountcode = rtrim(accountcode, 'x')
+		where username = '1002'"
+}
+
+changes_were_told() {
+	[ "$(metric voip_dirxml_changes_total)" -ge 1 ]
+}
+
+@test "when the connection that listens is back everything is asked anew" {
+	local before
+
+	dirxml_start --set database_backoff=50ms
+	wait_for listening
+	run -0 lookup 1001
+	before=$(metric voip_dirxml_resyncs_total)
+	sql "select pg_terminate_backend(pid) from pg_stat_activity
+		where usename = 'voip_dirxml'"
+	wait_for resynced "$before"
+	wait_for asks_again 1001
+	grep -q 'the database does not tell its changes' "$dirxml_dir/log"
+}
+
+resynced() {
+	[ "$(metric voip_dirxml_resyncs_total)" -gt "$1" ]
+}
+
+@test "known users survive a restart without the database" {
+	with_state
+	wait_for listening
+	run -0 lookup 1001
+	run -0 lookup nobody
+	dirxml_stop
+	[ "$(stat -c %a "$dirxml_dir/state")" = 700 ]
+	[ "$(stat -c %a "$dirxml_dir/state/snapshot")" = 600 ]
+	cluster_stop node
+	with_state
+	grep -q '1 answers from snapshot' "$dirxml_dir/log"
+	run -0 lookup 1001
+	[ "${lines[0]}" = 200 ]
+	[[ $output == *'<user id="1001">'* ]]
+	[ "$(status_of nobody)" = 503 ]
+	[ "$(metric voip_dirxml_snapshot_age_seconds)" -ge 0 ]
+	# and of another restart too
+	dirxml_stop
+	with_state
+	[ "$(status_of 1001)" = 200 ]
+	# what is in the file is asked anew when it can be
+	cluster_start node
+	wait_for listening
+	run -0 lookup 1001
+	[ "$(metric 'voip_dirxml_cache_total{result="miss"}')" -eq 1 ]
+}
+
+@test "a snapshot is written from time to time, and outlives kill -9" {
+	with_state --set dirxml_snapshot_interval=50ms
+	wait_for listening
+	run -0 lookup 1001
+	wait_for [ -s "$dirxml_dir/state/snapshot" ]
+	kill -KILL "$dirxml_pid"
+	wait "$dirxml_pid" || :
+	cluster_stop node
+	with_state
+	[ "$(status_of 1001)" = 200 ]
+}
+
+@test "a snapshot that is damaged, or of somebody else, is ignored" {
+	local snapshot=$dirxml_dir/state/snapshot
+
+	with_state
+	wait_for listening
+	run -0 lookup 1001
+	dirxml_stop
+	cp "$snapshot" "$dirxml_dir/good"
+	cluster_stop node
+	truncate -s -1 "$snapshot"
+	with_state
+	wait_for grep -q "snapshot .* is ignored: it is damaged" "$dirxml_dir/log"
+	[ "$(status_of 1001)" = 503 ]
+	dirxml_stop
+	# nothing better has taken its place
+	[ -e "$snapshot" ]
+	sed 's/1001/1009/' "$dirxml_dir/good" >"$snapshot"
+	with_state
+	wait_for grep -q "is ignored: it is damaged" "$dirxml_dir/log"
+	dirxml_stop
+	echo 'something else' >"$snapshot"
+	with_state
+	wait_for grep -q "is ignored: it is no snapshot" "$dirxml_dir/log"
+	dirxml_stop
+	: >"$snapshot"
+	with_state
+	wait_for grep -q "is ignored: it is no snapshot" "$dirxml_dir/log"
+	dirxml_stop
+	cp "$dirxml_dir/good" "$snapshot"
+	chmod 666 "$snapshot"
+	with_state
+	wait_for grep -q "is ignored: it is no file of our own" "$dirxml_dir/log"
+	dirxml_stop
+	rm "$snapshot"
+	ln -s "$dirxml_dir/good" "$snapshot"
+	with_state
+	wait_for grep -q "is ignored: it cannot be opened" "$dirxml_dir/log"
+	[ "$(status_of 1001)" = 503 ]
 }

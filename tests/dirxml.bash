@@ -30,6 +30,7 @@ dirxml_setup() {
 	export dirxml_dir
 	export VOIP_DATABASE="dbname=$PGDATABASE user=voip_dirxml"
 	export VOIP_CONFIG=$dirxml_dir/voip.conf VOIP_LOG_LEVEL=debug
+	export VOIP_DIRXML_STATE_DIR=
 	: >"$VOIP_CONFIG"
 }
 

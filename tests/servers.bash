@@ -46,12 +46,12 @@ private_folder() {
 	tmp=$(mktemp -d "${SERVERS_TMP:-/tmp}/voip.XXXXXX")
 	chmod 711 "$tmp"
 	[ "$(id -u)" -ne 0 ] || chown postgres "$tmp"
-	mkdir -m 700 "$tmp/spool"
+	mkdir -m 700 "$tmp/spool" "$tmp/dirxml"
 	(umask 077 && od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' \
 		>"$tmp/secret.key")
 	export PGHOST=$tmp/pg PGUSER=postgres VOIP_CONFIG=$tmp/voip.conf
 	printf '%s\n' "database='host=$tmp/pg dbname=voip_platform'" \
-		"cdr_spool_dir=$tmp/spool" \
+		"cdr_spool_dir=$tmp/spool" "dirxml_state_dir=$tmp/dirxml" \
 		"secret_key_file=$tmp/secret.key" idle_exit=0 "$@" \
 		>"$VOIP_CONFIG"
 }
