@@ -8,6 +8,7 @@
 
 static char *domain;
 static int cascade;
+static int fix;
 static char *fields;
 static char *sort;
 static const char **where;
@@ -25,6 +26,8 @@ static const struct poptOption options[] = {
 	  "list only what is of DOMAIN", "DOMAIN" },
 	{ "dry-run", 'n', POPT_ARG_NONE, &dry_run, 0,
 	  "try a change and roll it back", NULL },
+	{ "fix", '\0', POPT_ARG_NONE, &fix, 0,
+	  "mend what the doctor can mend safely", NULL },
 	{ "fields", '\0', POPT_ARG_STRING, &fields, 0,
 	  "show these fields, in this order", "FIELD,..." },
 	{ "sort", '\0', POPT_ARG_STRING, &sort, 0,
@@ -60,6 +63,7 @@ run(int argc, const char **argv, struct verr *e)
 	struct ext_options o = { .domain = domain,
 				 .cascade = cascade,
 				 .dry_run = dry_run,
+				 .fix = fix,
 				 .fields = fields,
 				 .sort = sort,
 				 .where = where,

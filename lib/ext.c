@@ -152,11 +152,12 @@ verb_fields(struct db *db, struct ext_command *c, struct verr *e)
 
 static const struct ext_verb verbs[] = {
 	{ "add", EXT_KEY | EXT_FIELDS | EXT_WRITES, verb_add },
+	{ "doctor", EXT_ARGUMENTS | EXT_FIXES | EXT_LONG, ext_verb_doctor },
 	{ "export", EXT_LONG, ext_export },
 	{ "fields", EXT_NO_DATABASE, verb_fields },
 	{ "list", EXT_ARGUMENTS | EXT_SELECTS | EXT_LONG, ext_list },
 	{ "log", EXT_ARGUMENTS | EXT_LONG, ext_verb_log },
-	{ "rm", EXT_KEY | EXT_WRITES | EXT_CASCADES, ext_verb_rm },
+	{ "rm", EXT_KEY | EXT_WRITES | EXT_CASCADES | EXT_LONG, ext_verb_rm },
 	{ "route", EXT_KEY, ext_verb_route },
 	{ "set", EXT_KEY | EXT_FIELDS | EXT_WRITES, verb_set },
 	{ "show", EXT_KEY | EXT_SELECTS, ext_show },
@@ -208,13 +209,14 @@ run_in_transaction(struct db *db, const struct ext_verb *verb,
 static int
 run_verb(const struct ext_verb *verb, struct ext_command *c, struct verr *e)
 {
-	const unsigned primary = EXT_WRITES | EXT_TRANSACTIONS;
-	struct db_options o = {
-		.role = "voip_ext",
-		.retry = DB_RETRY_INTERACTIVE,
-		.timeout_ms = verb->flags & EXT_LONG ? LONG_MS : 0,
-		.session_attrs = verb->flags & primary ? "read-write" : NULL
-	};
+	bool writes = verb->flags & EXT_WRITES || c->options->fix;
+	bool primary = writes || verb->flags & EXT_TRANSACTIONS;
+	struct db_options o = { .role = "voip_ext",
+				.retry = DB_RETRY_INTERACTIVE,
+				.timeout_ms =
+					verb->flags & EXT_LONG ? LONG_MS : 0,
+				.session_attrs =
+					primary ? "read-write" : NULL };
 	struct db *db;
 	int rc;
 
@@ -223,9 +225,11 @@ run_verb(const struct ext_verb *verb, struct ext_command *c, struct verr *e)
 	db = db_new(&o, e);
 	if (!db)
 		return -1;
-	rc = verb->flags & EXT_WRITES ? run_in_transaction(db, verb, c, e)
-				      : verb->run(db, c, e);
+	rc = writes ? run_in_transaction(db, verb, c, e) : verb->run(db, c, e);
 	db_free(db);
+	if (rc == 0 && c->faults)
+		return verr_set(e, VERR_NOTFOUND, "%zu fault%s found",
+				c->faults, c->faults == 1 ? "" : "s");
 	return rc;
 }
 
@@ -294,6 +298,9 @@ parse_and_run(struct ext_command *c, int argc, const char **argv,
 
 	if (verb && c->options->cascade && !(verb->flags & EXT_CASCADES))
 		return verr_set(e, VERR_USAGE, "--cascade is not for '%s'",
+				verb->name);
+	if (verb && c->options->fix && !(verb->flags & EXT_FIXES))
+		return verr_set(e, VERR_USAGE, "--fix is not for '%s'",
 				verb->name);
 	if (!verb || parse_rest(c, verb, argc - i, argv + i, e) == -1)
 		return -1;

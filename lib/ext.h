@@ -27,6 +27,7 @@ struct ext_options {
 	const char *until;
 	const char *who;
 	int limit;
+	bool fix; /* of doctor: mend what is safe */
 	enum out_format format;
 	/*
 	 * The program's own arguments, which everybody can read: values of

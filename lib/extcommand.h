@@ -26,6 +26,7 @@ enum ext_verb_flag {
 	/* Each request may take minutes; `database_timeout` is for short ones.
 	 */
 	EXT_LONG = 1 << 8,
+	EXT_FIXES = 1 << 9, /* takes --fix, and writes only then */
 };
 
 struct ext_command;
@@ -57,6 +58,7 @@ struct ext_command {
 	struct db_result *removed;
 	struct entity_key removed_user;
 	char words[512]; /* what was typed, without secrets, for the audit */
+	size_t faults;   /* that doctor found and did not mend */
 };
 
 /* --- extargs.c -------------------------------------------------------- */
@@ -110,6 +112,8 @@ int ext_show_change(struct db *db, const struct ext_command *c,
 
 /* --- verbs in files of their own -------------------------------------- */
 
+/* Sets `faults`. */
+int ext_verb_doctor(struct db *db, struct ext_command *c, struct verr *e);
 /* What rm --cascade removed. */
 int ext_print_removed(const struct ext_command *c, struct verr *e);
 int ext_verb_rm(struct db *db, struct ext_command *c, struct verr *e);

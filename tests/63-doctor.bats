@@ -294,3 +294,290 @@ remove	trunk	rescue		" ]
 	run -1 voip-ext trunk show whole-trunk
 	voip-ext emergency rm 119
 }
+
+# --- the doctor -------------------------------------------------------------
+
+# CHECK ENTITY KEY WHAT, as the only finding of that check in the domain that
+# the key is of, or of all.
+finds() {
+	local check=$1 expected="$2	$3	$4" rows
+
+	run -1 --separate-stderr voip-ext doctor "$check" -f tsv
+	rows=$(tail -n +2 <<<"$output")
+	[ "$(cut -f2 <<<"$rows" | sort -u)" = "$check" ]
+	grep -qxF "$expected" <(cut -f3-5 <<<"$rows") || {
+		echo "$check: not found: $expected; but:"
+		echo "$rows"
+		return 1
+	}
+	[[ $stderr == "voip-ext: "*" found" ]]
+}
+
+# CHECK: finds nothing.
+clean() {
+	run -0 --separate-stderr voip-ext doctor "$@" -f tsv
+	[ "$stderr" = "" ]
+	[ "$(wc -l <<<"$output")" = 1 ]
+}
+
+# A directory without a fault, of its own.
+sound() {
+	local at=@sound.example
+
+	voip-ext domain add sound.example
+	voip-ext node add sip:10.0.0.11:5080
+	voip-ext trunk add carrier host=192.0.2.1
+	voip-ext add "1001$at" password=random >/dev/null
+	voip-ext add "1002$at" password=random >/dev/null
+	voip-ext voicemail add "1001$at" pin=73910
+	voip-ext queue add "desk$at" extension=8001
+	voip-ext member add "desk/1001$at"
+	voip-ext add "8001$at" queue=desk
+	voip-ext conference add "300$at" pin=81375
+	voip-ext add "300$at" conference=300
+	voip-ext ivr add "door$at" extension=9000
+	voip-ext add "9000$at" ivr=door
+	voip-ext ivr add "night$at"
+	voip-ext entry add "door/1$at" action=transfer action_data=1001
+	voip-ext entry add "door/2$at" action=queue action_data=desk
+	voip-ext entry add "door/3$at" action=sub-menu action_data=night
+	voip-ext entry add "night/1$at" action=voicemail action_data=1001
+	voip-ext entry add "night/9$at" action=sub-menu action_data=door
+	voip-ext add "0XXXXXXXXX$at" trunk=carrier
+	voip-ext add "00.$at" trunk=carrier
+	voip-ext emergency add 110 trunk=carrier
+	voip-ext key add sound permissions='{"cdr":"read"}' expires_at=90d >/dev/null
+	voip-ext group add "all$at"
+	voip-ext groupmember add "all/1002$at"
+}
+
+@test "the doctor finds nothing in a sound directory, in every format" {
+	PGUSER=postgres psql -Xqc 'delete from voip.api_keys; delete from voip.emergency_numbers;
+		delete from voip.extensions; delete from voip.ivr_entries; delete from voip.trunks;
+		delete from voip.queue_members; delete from voip.group_members;
+		delete from voip.users; delete from voip.queues; delete from voip.ivr_menus;
+		delete from voip.voicemail_boxes; delete from voip.domains'
+	sound
+	clean
+	run -0 voip-ext doctor -f json
+	[ "$output" = "[]" ]
+	run -0 voip-ext doctor
+	[ "$output" = "SEVERITY  CHECK  ENTITY  KEY  WHAT  HINT  FIXED" ] ||
+		[ "${#lines[@]}" -le 1 ]
+	clean --domain sound.example
+	run -1 voip-ext doctor --domain none.example
+	[ "$output" = "voip-ext: domain 'none.example' does not exist" ]
+	run -64 voip-ext doctor no-such-check
+	[[ $output == "voip-ext: there is no check 'no-such-check'"*"hint: checks: "*"key-expired"* ]]
+	run -64 voip-ext user doctor
+	run -64 voip-ext list --fix
+}
+
+@test "the doctor finds numbers that lead nowhere or to what is inactive" {
+	at=@sound.example
+	voip-ext queue add "gone$at" active=false
+	voip-ext add "8002$at" queue=gone
+	finds target-inactive extension "8002$at" "its queue gone is inactive"
+	voip-ext --cascade queue rm "gone$at" >/dev/null
+	clean
+	voip-ext add "8003$at" type=queue
+	finds extension-to-nowhere extension "8003$at" "its type is queue, and it names none"
+	voip-ext set "8003$at" service_ref='{"name":"nobody"}'
+	finds extension-to-nowhere extension "8003$at" \
+		"there is no queue as service_ref says: {\"\"name\"\": \"\"nobody\"\"}" ||
+		finds extension-to-nowhere extension "8003$at" \
+			"there is no queue as service_ref says: {\"name\": \"nobody\"}"
+	voip-ext set "8003$at" service_ref='{"name":"desk"}'
+	clean
+	voip-ext rm "8003$at"
+	voip-ext policy add Off active=false
+	voip-ext set "1001$at" recording_policy=Off
+	finds policy-inactive extension "1001$at" "its recording policy Off is inactive: nothing is recorded"
+	voip-ext --cascade policy rm Off >/dev/null
+	clean
+}
+
+@test "the doctor finds what has no number, and users who cannot log in" {
+	at=@sound.example
+	voip-ext user add "lone$at" password=random >/dev/null
+	finds user-without-number user "lone$at" "no number rings it"
+	voip-ext user set "lone$at" password=
+	finds user-without-password user "lone$at" "it has no password: nobody can log in"
+	voip-ext user rm "lone$at"
+	voip-ext queue add "alone$at"
+	voip-ext member add "alone/1001$at"
+	voip-ext conference add "301$at"
+	voip-ext voicemail add "555$at"
+	voip-ext ivr add "attic$at"
+	voip-ext entry add "attic/1$at" action=transfer action_data=1001
+	for thing in "queue alone" "conference 301" "voicemail 555" "ivr attic"; do
+		finds unreachable "${thing% *}" "${thing#* }$at" "no number and no menu leads to it"
+		voip-ext "${thing% *}" rm "${thing#* }$at"
+	done
+	voip-ext domain add empty.example
+	finds domain-without-users domain empty.example "it has no active user"
+	voip-ext doctor --domain sound.example
+	run -1 voip-ext doctor --domain empty.example
+	voip-ext domain rm empty.example
+	clean
+}
+
+@test "the doctor finds numbers that two things have" {
+	at=@sound.example
+	voip-ext queue set "desk$at" extension=300
+	finds duplicate-number queue "desk$at" \
+		"its number 300 is also that of conference 300, extension 300 of type conference"
+	finds duplicate-number conference "300$at" "its number 300 is also that of queue desk"
+	voip-ext queue set "desk$at" extension=1002
+	finds duplicate-number queue "desk$at" "its number 1002 is also that of extension 1002 of type user"
+	voip-ext queue set "desk$at" extension=8001
+	voip-ext voicemail add "300$at"
+	finds duplicate-number voicemail "300$at" "its number 300 is also that of extension 300 of type conference"
+	voip-ext voicemail rm "300$at"
+	clean
+}
+
+@test "the doctor finds patterns that are never reached, and --fix deactivates those" {
+	at=@sound.example
+	voip-ext add "[0-9]1X$at" trunk=carrier
+	voip-ext add "N1X$at" trunk=carrier
+	voip-ext add "X1[0-9]$at" trunk=carrier
+	voip-ext add "4567$at" trunk=carrier
+	finds never-reached extension "N1X$at" "[0-9]1X takes all of its numbers first"
+	finds never-reached extension "X1[0-9]$at" "[0-9]1X takes all of its numbers first"
+	for dialled in 210 310 219; do
+		[ "$(rows $dialled$at | head -n 1 | cut -f3)" = "[0-9]1X" ]
+	done
+	run -1 --separate-stderr voip-ext doctor never-reached -f tsv
+	[ "$(tail -n 1 <<<"$output" | cut -f7)" = false ]
+	run -0 voip-ext -n doctor --fix -f tsv
+	[ "$(voip-ext show "N1X$at" -f tsv --fields active | tail -n 1)" = true ]
+	run -0 --separate-stderr voip-ext doctor --fix -f tsv
+	[ "$(tail -n +2 <<<"$output" | cut -f2,7 | sort -u)" = "never-reached	true" ]
+	[ "$(voip-ext show "N1X$at" -f tsv --fields active | tail -n 1)" = false ]
+	clean
+	for number in "[0-9]1X" N1X "X1[0-9]" 4567; do
+		voip-ext rm "$number$at"
+	done
+}
+
+@test "the doctor finds tenants' numbers that an emergency number takes, and one without a trunk" {
+	at=@sound.example
+	voip-ext add "[1]1[0]$at" trunk=carrier
+	finds emergency-shadows extension "[1]1[0]$at" "110 takes all of its numbers first"
+	voip-ext rm "[1]1[0]$at"
+	voip-ext emergency add 100X trunk=carrier
+	finds emergency-shadows extension "1001$at" "100X takes all of its numbers first"
+	voip-ext emergency rm 100X
+	voip-ext emergency set 110 trunk=
+	finds emergency-without-trunk emergency 110 "it has no trunk"
+	voip-ext trunk add dead host=192.0.2.7 active=false
+	voip-ext emergency set 110 trunk=dead
+	finds emergency-without-trunk emergency 110 "its trunk dead is inactive"
+	# what is of the platform is not a tenant's business
+	clean --domain sound.example
+	voip-ext emergency set 110 trunk=carrier
+	voip-ext trunk rm dead
+	clean
+}
+
+@test "the doctor finds passwords, PINs and keys that do not serve" {
+	at=@sound.example
+	for word in 1002 2001 1234 sound.example; do
+		voip-ext set "1002$at" password=$word
+		run -1 voip-ext doctor guessable-password -f tsv
+		[[ ${lines[1]} == "error	guessable-password	user	1002$at	its password is "* ]]
+		[[ $output != *"is $word"* ]]
+	done
+	voip-ext set "1002$at" password=random >/dev/null
+	voip-ext voicemail set "1001$at" pin=1001
+	finds guessable-secret voicemail "1001$at" "its pin is its own name"
+	voip-ext voicemail set "1001$at" pin=0000
+	finds guessable-secret voicemail "1001$at" "its pin is one of those tried first"
+	voip-ext voicemail set "1001$at" pin=73910
+	clean
+	printf '%064d\n' 8 >"$BATS_TEST_TMPDIR/key"
+	chmod 600 "$BATS_TEST_TMPDIR/key"
+	VOIP_SECRET_KEY_FILE=$BATS_TEST_TMPDIR/key run -1 voip-ext doctor sealed-secret -f tsv
+	[[ $output == *"error	sealed-secret	conference	300$at	its pin does not open: "* ]]
+	voip-ext key add late permissions='{"cdr":"read"}' expires_at=2001-01-01 >/dev/null
+	finds key-expired key late "it expired at 2001-01-01T00:00:00Z"
+	run -0 voip-ext doctor --fix -f tsv
+	[ "$(voip-ext key show late -f tsv --fields active | tail -n 1)" = false ]
+	clean
+	voip-ext key rm late
+	voip-ext key add soon permissions='{"cdr":"read"}' expires_at=3d >/dev/null
+	run -1 voip-ext doctor key-expires -f tsv
+	[[ ${lines[1]} == "notice	key-expires	key	soon	it expires at "* ]]
+	voip-ext key rm soon
+	voip-ext key add mute >/dev/null
+	finds key-without-permissions key mute "it may do nothing"
+	voip-ext key rm mute
+	voip-ext trunk set carrier username=us register=true
+	finds trunk-without-password trunk carrier "it registers without a password"
+	voip-ext trunk set carrier register=false
+	clean
+}
+
+@test "the doctor finds queues, groups and menus that are empty, and entries to nowhere" {
+	at=@sound.example
+	voip-ext member set "desk/1001$at" active=false
+	finds queue-without-members queue "desk$at" "it has no active member"
+	voip-ext member set "desk/1001$at" active=true
+	voip-ext groupmember rm "all/1002$at"
+	finds group-without-members group "all$at" "it has no active member"
+	voip-ext groupmember add "all/1002$at"
+	voip-ext entry set "night/1$at" action=transfer action_data=4711
+	finds entry-to-nowhere entry "night/1$at" "nothing answers the number 4711"
+	voip-ext entry set "night/1$at" action=queue action_data=nobody
+	finds entry-to-nowhere entry "night/1$at" "there is no active queue nobody"
+	voip-ext entry set "night/1$at" action=voicemail action_data=777
+	finds entry-to-nowhere entry "night/1$at" "there is no active box 777"
+	voip-ext entry set "night/1$at" action=sub-menu action_data=cellar
+	finds entry-to-nowhere entry "night/1$at" "there is no active menu cellar"
+	voip-ext entry set "night/1$at" action=voicemail action_data=1001
+	voip-ext ivr add "loop$at"
+	voip-ext add "9001$at" ivr=loop
+	finds ivr-without-entries ivr "loop$at" "it has no active entry"
+	voip-ext ivr add "back$at"
+	voip-ext entry add "loop/1$at" action=sub-menu action_data=back
+	voip-ext entry add "back/1$at" action=sub-menu action_data=loop
+	finds ivr-without-end ivr "loop$at" "its digits lead to menus only, in a circle"
+	finds ivr-without-end ivr "back$at" "its digits lead to menus only, in a circle"
+	voip-ext entry add "back/2$at" action=transfer action_data=1001
+	clean
+	voip-ext --cascade ivr rm "loop$at" >/dev/null
+	voip-ext ivr rm "back$at"
+	clean
+}
+
+@test "the doctor finds trunks that nobody uses and nodes that are missing" {
+	at=@sound.example
+	voip-ext trunk add spare host=192.0.2.5
+	finds trunk-unused trunk spare "no number goes out by it"
+	voip-ext trunk rm spare
+	voip-ext node set sip:10.0.0.11:5080 active=false
+	finds no-media-node node "set 1" \
+		"no FreeSWITCH is active there: nothing but calls between phones works"
+	voip-ext node set sip:10.0.0.11:5080 active=true
+	voip-ext set "00.$at" need_media=false
+	finds no-gateway-node node "set 2" "no gateway is active there, but 1 numbers go there directly"
+	voip-ext set "00.$at" need_media=
+	clean
+}
+
+@test "each check of the doctor has a case here and a line in the manual" {
+	run -64 voip-ext doctor no-such-check
+	checks=$(sed -n 's/^hint: checks: //p' <<<"$output")
+	[ "$(wc -w <<<"$checks")" -ge 25 ]
+	for check in $checks; do
+		grep -q "finds $check \|doctor $check " "$BATS_TEST_FILENAME"
+		grep -qx ".It Cm $check" "$BATS_TEST_DIRNAME/../man/voip-ext.1"
+	done
+}
+
+@test "doctor and route need no writing, so a standby serves" {
+	export PGOPTIONS='-c default_transaction_read_only=on'
+	run -0 voip-ext doctor -f tsv
+	run -0 voip-ext route 1001@sound.example
+}
