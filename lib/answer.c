@@ -3,16 +3,22 @@
 #include <string.h>
 
 #include "directory.h"
+#include "fsconfig.h"
 #include "hash.h"
 #include "log.h"
 #include "secret.h"
 
 static const struct answer *const answers[] = {
 	[LOOKUP_USER] = &directory_user,
+	[LOOKUP_MAILBOX] = &directory_mailbox,
 	[LOOKUP_DOMAIN] = &directory_domain,
 	[LOOKUP_GROUP] = &directory_group,
 	[LOOKUP_NETWORKS] = &directory_networks,
 	[LOOKUP_GATEWAYS] = &directory_gateways,
+	[LOOKUP_CALLCENTER] = &fsconfig_callcenter,
+	[LOOKUP_IVR] = &fsconfig_ivr,
+	[LOOKUP_CONFERENCE] = &fsconfig_conference,
+	[LOOKUP_ACL] = &fsconfig_acl,
 };
 
 void

@@ -32,18 +32,41 @@
 	"where x.user_id = u.id and x.type = 'user' and x.active "         \
 	"order by x.extension <> u.username, x.id limit 1) as n on true "
 
+#define USER_ID                                                    \
+	"select u.id, 0 as rank from voip.users as u "             \
+	"where u.domain_id = d.id and u.username = $2 "            \
+	"union all select x.user_id, 1 from voip.extensions as x " \
+	"where x.domain_id = d.id and x.extension = $2 "           \
+	"and x.type = 'user' and x.active "
+
+/* The box that is asked for, else the one of the user's number. */
+#define BOX                                                            \
+	"left join lateral (select b.number, b.pin, b.email, b.keep, " \
+	"b.number <> $2 as rank from voip.voicemail_boxes as b "       \
+	"where b.domain_id = d.id and b.active "                       \
+	"and b.number in ($2, n.extension, u.username)) as b on true "
+
+#define BOX_COLUMNS "b.number as box, b.email, b.keep, b.pin "
+
 /* By username; else by a number that points to the user. */
 static const char sql_user[] =
 	"select " USER_COLUMNS "u.ha1, " USER_REST
-	"u.reverse_auth_user, u.reverse_auth_pass "
+	"u.reverse_auth_user, u.reverse_auth_pass, " BOX_COLUMNS
 	"from voip.domains as d "
-	"join lateral (select u.id, 0 as rank from voip.users as u "
-	"where u.domain_id = d.id and u.username = $2 "
-	"union all select x.user_id, 1 from voip.extensions as x "
-	"where x.domain_id = d.id and x.extension = $2 "
-	"and x.type = 'user' and x.active) as m on true "
-	"join voip.users as u on u.id = m.id and u.active " USER_NUMBER
-	"where d.domain = $1 and d.active order by m.rank limit 1";
+	"join lateral (" USER_ID ") as m on true "
+	"join voip.users as u on u.id = m.id and u.active " USER_NUMBER BOX
+	"where d.domain = $1 and d.active order by m.rank, b.rank limit 1";
+
+/* The same, else a box that is nobody's number. */
+static const char sql_mailbox[] =
+	"select " USER_COLUMNS "u.ha1, " USER_REST
+	"u.reverse_auth_user, u.reverse_auth_pass, " BOX_COLUMNS
+	"from voip.domains as d "
+	"join lateral (" USER_ID "union all select null, 2) as m on true "
+	"left join voip.users as u on u.id = m.id and u.active " USER_NUMBER BOX
+	"where d.domain = $1 and d.active "
+	"and (u.id is not null or (m.id is null and b.number is not null)) "
+	"order by m.rank, b.rank limit 1";
 
 static const char sql_domain[] = "select 1 from voip.domains "
 				 "where domain = $1 and active";
@@ -79,10 +102,20 @@ static const char sql_networks[] =
 	"where d.domain = $1 and d.active "
 	"order by u.username, u.network limit 10000";
 
-/* All tenants, or the one that the profile names. */
+/*
+ * All tenants, or the one that the profile names, with their trunks where the
+ * profile is the one that has them.  Shared trunks are in the first: a
+ * gateway's name is global, and FreeSWITCH wants it once.
+ */
 static const char sql_gateways[] =
-	"select domain from voip.domains "
-	"where active and ($1 = '' or domain = $1) order by domain limit 1000";
+	"with d as (select id, domain, "
+	"row_number() over (order by domain) = 1 as first from voip.domains "
+	"where active and ($1 = '' or domain = $1) limit 1000) "
+	"select d.domain, t.name, t.host, t.port, t.username, t.register, "
+	"t.password from d left join voip.trunks as t "
+	"on t.active and $2 = 'trunks' and (t.domain_id = d.id "
+	"or (t.domain_id is null and d.first)) "
+	"order by d.domain, t.name";
 
 static bool
 ask_domain(struct question *q, struct lookup *l, const struct fs_settings *s)
@@ -110,12 +143,43 @@ ask_group(struct question *q, struct lookup *l, const struct fs_settings *s)
 	return true;
 }
 
+static bool
+ask_gateways(struct question *q, struct lookup *l, const struct fs_settings *s)
+{
+	bool trunks =
+		!*l->profile || strcmp(l->profile, s->gateway_profile) == 0;
+
+	ask_domain(q, l, s);
+	q->params[q->nparams++] = DB_TEXT(trunks ? "trunks" : "none");
+	return true;
+}
+
 /* --- answers ---------------------------------------------------------- */
 
 static void
 param(struct fsxml *x, const char *name, const char *value)
 {
 	fsxml_item(x, "param", name, value);
+}
+
+/* What must arrive as it is, and never becomes a variable. */
+static void
+exact_param(struct fsxml *x, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	fsxml_open(x, "param");
+	fsxml_name(x, name);
+	fsxml_attr(x, "value", value);
+	fsxml_close(x);
+}
+
+static void
+open_named(struct fsxml *x, const char *all, const char *one, const char *name)
+{
+	fsxml_open(x, all);
+	fsxml_open(x, one);
+	fsxml_attr(x, !strcmp(one, "user") ? "id" : "name", name);
 }
 
 static void
@@ -164,13 +228,42 @@ login_params(struct fsxml *x, const struct directory_user *u)
 	param(x, "user-agent-filter", u->user_agent_filter);
 	param(x, "max-registrations-per-extension", u->max_registrations);
 	param(x, "reverse-auth-user", u->reverse_auth_user);
-	if (u->reverse_auth_pass) {
-		/* Never a variable, and must be what the peer expects. */
-		fsxml_open(x, "param");
-		fsxml_name(x, "reverse-auth-pass");
-		fsxml_attr(x, "value", u->reverse_auth_pass);
-		fsxml_close(x);
-	}
+	exact_param(x, "reverse-auth-pass", u->reverse_auth_pass);
+}
+
+/*
+ * mod_voicemail hands the address to a shell, with the mailer's command line:
+ * only what no shell takes for its own gets there.
+ */
+static bool
+can_be_mailed_to(const char *address)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	size_t n;
+
+	for (const char *p = address; *p; p++)
+		if (!strchr(letters, *p) && !strchr("@._+-", *p))
+			return false;
+	n = strspn(address, letters);
+	return n > 0 && strchr(address, '@');
+}
+
+/* What mod_voicemail reads; a box without an address mails nothing. */
+static void
+voicemail_params(struct fsxml *x, const struct directory_user *u)
+{
+	if (!u->box)
+		return;
+	param(x, "vm-enabled", "true");
+	exact_param(x, "vm-password", u->pin);
+	if (!u->email || !can_be_mailed_to(u->email))
+		return;
+	param(x, "vm-mailto", u->email);
+	param(x, "vm-email-all-messages", "true");
+	param(x, "vm-attach-file", "true");
+	param(x, "vm-keep-local-after-email",
+	      u->keep && *u->keep == 't' ? "true" : "false");
 }
 
 static void
@@ -224,6 +317,7 @@ write_user(struct fsxml *x, const char *asked, const struct directory_user *u,
 		dial_param(x, "dial-string", dial);
 	}
 	login_params(x, u);
+	voicemail_params(x, u);
 	fsxml_close(x);
 	variables(x, u, s);
 	fsxml_close(x);
@@ -265,24 +359,42 @@ read_user(struct directory_user *u, const struct db_result *r, int row)
 	u->user_agent_filter = db_value(r, row, column++);
 	u->max_registrations = db_value(r, row, column++);
 	u->forbid_register = db_value(r, row, column++);
-	u->reverse_auth_user = db_value(r, row, column);
+	u->reverse_auth_user = db_value(r, row, column++);
+	column++; /* reverse_auth_pass, which is sealed */
+	if (column >= db_columns(r))
+		return;
+	u->box = db_value(r, row, column++);
+	u->email = db_value(r, row, column++);
+	u->keep = db_value(r, row, column);
 }
 
+/*
+ * The PIN is for mod_voicemail.  Where FreeSWITCH keeps an answer, the first
+ * one must do for all of them.
+ */
 static int
 user_answer(struct buf *out, const struct lookup *l, const struct db_result *r,
 	    const struct fs_settings *s, struct verr *e)
 {
 	struct directory_user u;
-	struct buf pass = BUF_INIT;
+	struct buf pass = BUF_INIT, pin = BUF_INIT;
+	int columns = db_columns(r);
 
 	(void)e;
 	read_user(&u, r, 0);
 	if (u.reverse_auth_user &&
-	    answer_open(&pass, r, 0, db_columns(r) - 1,
-			"users.reverse_auth_pass", u.username, u.domain))
+	    answer_open(&pass, r, 0, columns - 5, "users.reverse_auth_pass",
+			u.username, u.domain))
 		u.reverse_auth_pass = pass.data;
+	if ((l->what == LOOKUP_MAILBOX || s->cacheable_ms > 0) &&
+	    answer_open(&pin, r, 0, columns - 1, "voicemail_boxes.pin", u.box,
+			u.domain))
+		u.pin = pin.data;
+	if (!u.username)
+		u.username = u.box;
 	directory_user_document(out, l->domain, l->user, &u, s);
 	answer_wipe(&pass);
+	answer_wipe(&pin);
 	return 1;
 }
 
@@ -350,32 +462,68 @@ networks_answer(struct buf *out, const struct lookup *l,
 	return 1;
 }
 
-/* The domains that a profile may take over; gateways are in none of them. */
+static void
+write_gateway(struct fsxml *x, const struct db_result *r, int row)
+{
+	const char *name = db_value(r, row, 1), *host = db_value(r, row, 2);
+	const char *username = db_value(r, row, 4);
+	struct buf pass = BUF_INIT, proxy = BUF_INIT;
+	bool v6 = strchr(host, ':') && *host != '[';
+
+	buf_printf(&proxy, v6 ? "[%s]:%s" : "%s:%s", host, db_value(r, row, 3));
+	fsxml_open(x, "gateway");
+	fsxml_plain(x, "name", name);
+	exact_param(x, "username", username);
+	if (answer_open(&pass, r, row, 6, "trunks.password", name, NULL))
+		exact_param(x, "password", pass.data);
+	param(x, "proxy", proxy.data);
+	param(x, "register", db_is_true(r, row, 5) ? "true" : "false");
+	fsxml_close(x);
+	answer_wipe(&pass);
+	buf_release(&proxy);
+}
+
+/*
+ * mod_sofia finds gateways in a user of a group, and in no other user of a
+ * domain; the domains are those that a profile may take over.
+ */
 static int
 gateways_answer(struct buf *out, const struct lookup *l,
 		const struct db_result *r, const struct fs_settings *s,
 		struct verr *e)
 {
+	const char *domain, *last = NULL;
 	struct fsxml x;
 
 	(void)s;
 	(void)e;
 	fsxml_begin(&x, out, "directory");
-	for (int row = 0; row < db_rows(r); row++) {
-		fsxml_open(&x, "domain");
-		fsxml_plain(&x, "name",
-			    *l->domain ? l->domain : db_value(r, row, 0));
-		fsxml_close(&x);
+	for (int row = 0; row < db_rows(r); row++, last = domain) {
+		domain = db_value(r, row, 0);
+		if (!last || strcmp(domain, last) != 0) {
+			fsxml_close_to(&x, 2);
+			fsxml_open(&x, "domain");
+			fsxml_plain(&x, "name",
+				    *l->domain ? l->domain : domain);
+			if (db_value(r, row, 1)) {
+				open_named(&x, "groups", "group", "trunks");
+				open_named(&x, "users", "user", "trunks");
+				fsxml_open(&x, "gateways");
+			}
+		}
+		if (db_value(r, row, 1))
+			write_gateway(&x, r, row);
 	}
 	fsxml_end(&x);
 	return 1;
 }
 
 const struct answer directory_user = { sql_user, ask_user, user_answer };
+const struct answer directory_mailbox = { sql_mailbox, ask_user, user_answer };
 const struct answer directory_domain = { sql_domain, ask_domain,
 					 domain_answer };
 const struct answer directory_group = { sql_group, ask_group, group_answer };
 const struct answer directory_networks = { sql_networks, ask_domain,
 					   networks_answer };
-const struct answer directory_gateways = { sql_gateways, ask_domain,
+const struct answer directory_gateways = { sql_gateways, ask_gateways,
 					   gateways_answer };

@@ -11,6 +11,7 @@
 #include "answer.h"
 
 extern const struct answer directory_user;
+extern const struct answer directory_mailbox;
 extern const struct answer directory_domain;
 extern const struct answer directory_group;
 extern const struct answer directory_networks;
@@ -39,6 +40,10 @@ struct directory_user {
 	const char *forbid_register;
 	const char *reverse_auth_user;
 	const char *reverse_auth_pass; /* in clear */
+	const char *box;               /* the user's voicemail, or NULL */
+	const char *email;
+	const char *keep;
+	const char *pin; /* in clear, or NULL: none, or not for this answer */
 };
 
 /* The document of one user at hand; `asked` is the user of the lookup. */

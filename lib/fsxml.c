@@ -239,8 +239,14 @@ fsxml_close(struct fsxml *x)
 }
 
 void
+fsxml_close_to(struct fsxml *x, unsigned depth)
+{
+	while (x->depth > depth)
+		fsxml_close(x);
+}
+
+void
 fsxml_end(struct fsxml *x)
 {
-	while (x->depth)
-		fsxml_close(x);
+	fsxml_close_to(x, 0);
 }

@@ -73,6 +73,9 @@ void fsxml_item(struct fsxml *x, const char *element, const char *name,
 		const char *value);
 
 void fsxml_close(struct fsxml *x);
+/* Close what is open until `depth` elements are; the document and its section
+ * are two. */
+void fsxml_close_to(struct fsxml *x, unsigned depth);
 void fsxml_end(struct fsxml *x);
 
 #endif

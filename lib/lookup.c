@@ -10,47 +10,60 @@
 /* What SQL holds at most: voip.is_domain(), is_username() and is_text(). */
 #define DOMAIN_MAX 253
 #define USER_MAX   64
-#define GROUP_MAX  512
+#define TEXT_MAX   512
 
 /* Which fields tell the question apart, when `action` alone does not. */
 enum needs {
 	NEEDS_NOTHING,
 	NEEDS_DOMAIN,
-	NEEDS_USER,  /* and a domain */
-	NEEDS_GROUP, /* and a domain, and no user */
+	NEEDS_USER,       /* and a domain */
+	NEEDS_GROUP,      /* and a domain, and no user */
+	NEEDS_NAME,       /* and a domain */
+	NEEDS_ALL_OR_ONE, /* with a name: and a domain */
 };
 
 /*
- * Every question, in order: the first row that fits is taken.  `action` and
- * `purpose` NULL: any; "": none may be given.  Because FreeSWITCH keeps one
- * answer of a user for every later question (cacheable), all questions about a
- * user have the same one.
+ * Every question, in order: the first row that fits is taken.  NULL: any; "":
+ * none may be given.  Because FreeSWITCH keeps one answer of a user for every
+ * later question (cacheable), all questions about a user have the same one.
  */
 /* clang-format off */
-static const struct question {
+static const struct question_row {
 	const char *section;
 	const char *action;
 	const char *purpose;
+	const char *key; /* key_value: of a configuration, the file */
 	enum needs needs;
 	enum lookup_what what;
 	enum metric counter;
-} questions[] = {
+} rows[] = {
 #define COUNTER(id) METRIC_LOOKUP_##id##_FOUND
-	{ "directory", "sip_auth", NULL, NEEDS_USER, LOOKUP_USER, COUNTER(SIP_AUTH) },
-	{ "directory", "user_call", NULL, NEEDS_USER, LOOKUP_USER, COUNTER(USER_CALL) },
-	{ "directory", "message-count", NULL, NEEDS_USER, LOOKUP_USER, COUNTER(MESSAGE_COUNT) },
-	{ "directory", "voicemail-lookup", NULL, NEEDS_USER, LOOKUP_USER, COUNTER(VOICEMAIL) },
-	{ "directory", "reverse-auth-lookup", NULL, NEEDS_USER, LOOKUP_USER, COUNTER(REVERSE_AUTH) },
-	{ "directory", "group_call", NULL, NEEDS_GROUP, LOOKUP_GROUP, COUNTER(GROUP_CALL) },
-	{ "directory", "group_call", NULL, NEEDS_USER, LOOKUP_USER, COUNTER(GROUP_CALL) },
-	{ "directory", "", "network-list", NEEDS_DOMAIN, LOOKUP_NETWORKS, COUNTER(NETWORK_LIST) },
-	{ "directory", "", "gateways", NEEDS_NOTHING, LOOKUP_GATEWAYS, COUNTER(GATEWAYS) },
-	{ "directory", "", "publish-vm", NEEDS_USER, LOOKUP_USER, COUNTER(PUBLISH_VM) },
-	{ "directory", "", "", NEEDS_USER, LOOKUP_USER, COUNTER(PLAIN) },
-	{ "directory", "", "", NEEDS_GROUP, LOOKUP_GROUP, COUNTER(PLAIN) },
-	{ "directory", "", "", NEEDS_DOMAIN, LOOKUP_DOMAIN, COUNTER(PLAIN) },
-	{ "configuration", NULL, NULL, NEEDS_NOTHING, LOOKUP_UNKNOWN, COUNTER(CONFIGURATION) },
-	{ "dialplan", NULL, NULL, NEEDS_NOTHING, LOOKUP_UNKNOWN, COUNTER(DIALPLAN) },
+#define DIRECTORY(action, purpose, needs, what, counter) \
+	{ "directory", action, purpose, NULL, NEEDS_##needs, \
+	  LOOKUP_##what, COUNTER(counter) }
+	DIRECTORY("sip_auth", NULL, USER, USER, SIP_AUTH),
+	DIRECTORY("user_call", NULL, USER, USER, USER_CALL),
+	DIRECTORY("message-count", NULL, USER, USER, MESSAGE_COUNT),
+	DIRECTORY("voicemail-lookup", NULL, USER, MAILBOX, VOICEMAIL),
+	DIRECTORY("reverse-auth-lookup", NULL, USER, USER, REVERSE_AUTH),
+	DIRECTORY("group_call", NULL, GROUP, GROUP, GROUP_CALL),
+	DIRECTORY("group_call", NULL, USER, USER, GROUP_CALL),
+	DIRECTORY("", "network-list", DOMAIN, NETWORKS, NETWORK_LIST),
+	DIRECTORY("", "gateways", NOTHING, GATEWAYS, GATEWAYS),
+	DIRECTORY("", "publish-vm", USER, MAILBOX, PUBLISH_VM),
+	DIRECTORY("", "", USER, USER, PLAIN),
+	DIRECTORY("", "", GROUP, GROUP, PLAIN),
+	DIRECTORY("", "", DOMAIN, DOMAIN, PLAIN),
+#define CONFIGURATION(file, needs, what, counter) \
+	{ "configuration", NULL, NULL, file, NEEDS_##needs, \
+	  LOOKUP_##what, COUNTER(counter) }
+	CONFIGURATION("callcenter.conf", ALL_OR_ONE, CALLCENTER, CALLCENTER),
+	CONFIGURATION("ivr.conf", NAME, IVR, IVR),
+	CONFIGURATION("conference.conf", NAME, CONFERENCE, CONFERENCE),
+	CONFIGURATION("acl.conf", NOTHING, ACL, ACL),
+	CONFIGURATION(NULL, NOTHING, UNKNOWN, CONFIGURATION),
+	{ "dialplan", NULL, NULL, NULL, NEEDS_NOTHING, LOOKUP_UNKNOWN,
+	  COUNTER(DIALPLAN) },
 };
 /* clang-format on */
 
@@ -89,6 +102,12 @@ is_word(const char *s, size_t max, const char *others)
 	return true;
 }
 
+static bool
+is_text(const char *s)
+{
+	return strlen(s) <= TEXT_MAX && utf8_valid(s, strlen(s));
+}
+
 /*
  * No row has such a name, so the answer is known without asking the database,
  * which would call it an error (invalid UTF-8), and whoever tries names gets
@@ -98,20 +117,14 @@ static bool
 can_exist(const struct lookup *l)
 {
 	return is_word(l->domain, DOMAIN_MAX, "-.") &&
-	       is_word(l->user, USER_MAX, "_.+*#-") &&
-	       strlen(l->group) <= GROUP_MAX &&
-	       utf8_valid(l->group, strlen(l->group));
+	       is_word(l->user, USER_MAX, "_.+*#-") && is_text(l->group) &&
+	       is_text(l->name) && is_text(l->profile);
 }
 
 static bool
-fits(const struct question *q, const struct lookup *l, const char *action,
-     const char *purpose)
+has_needs(const struct lookup *l, enum needs needs)
 {
-	if (strcmp(q->section, l->section) != 0 ||
-	    (q->action && strcmp(q->action, action) != 0) ||
-	    (q->purpose && strcmp(q->purpose, purpose) != 0))
-		return false;
-	switch (q->needs) {
+	switch (needs) {
 	case NEEDS_NOTHING:
 		return true;
 	case NEEDS_DOMAIN:
@@ -120,38 +133,48 @@ fits(const struct question *q, const struct lookup *l, const char *action,
 		return *l->domain && *l->user;
 	case NEEDS_GROUP:
 		return *l->domain && *l->group && !*l->user;
+	case NEEDS_NAME:
+		return *l->domain && *l->name;
+	case NEEDS_ALL_OR_ONE:
+		return !*l->domain == !*l->name;
 	}
 	return false;
 }
 
-static void
-choose(struct lookup *l, const char *purpose)
+static bool
+same(const char *wanted, const char *given)
 {
-	const char *action = l->action;
+	return !wanted || strcmp(wanted, given) == 0;
+}
 
+static void
+choose(struct lookup *l, const char *action, const char *purpose,
+       const char *key)
+{
 	l->counter = COUNTER(OTHER);
-	if (!*action)
-		l->action = purpose;
-	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
-		const struct question *q = &questions[i];
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct question_row *row = &rows[i];
 
-		if (!fits(q, l, action, purpose))
+		if (!same(row->section, l->section) ||
+		    !same(row->action, action) ||
+		    !same(row->purpose, purpose) || !same(row->key, key) ||
+		    !has_needs(l, row->needs))
 			continue;
-		l->counter = q->counter;
+		l->counter = row->counter;
 		if (can_exist(l))
-			l->what = q->what;
+			l->what = row->what;
 		return;
 	}
 }
 
 /* tag_name and key_name are the code's own words: anything else is not ours. */
 static bool
-asks_by_domain(const struct form *f)
+asks_by(const struct form *f, const char *tag)
 {
-	const struct form_pair *tag = form_first(f, "tag_name");
+	const struct form_pair *asked = form_first(f, "tag_name");
 	const struct form_pair *key = form_first(f, "key_name");
 
-	return (!tag || !*tag->value || strcmp(tag->value, "domain") == 0) &&
+	return (!asked || !*asked->value || strcmp(asked->value, tag) == 0) &&
 	       (!key || !*key->value || strcmp(key->value, "name") == 0);
 }
 
@@ -159,9 +182,11 @@ static void
 read_directory(struct lookup *l)
 {
 	const struct form *f = &l->form;
-	const char *purpose, *key, *domain, *group;
+	const char *action, *purpose, *key, *domain, *group;
 	bool valid = true;
 
+	action = or_empty(value_of(form_last(f, "action"), &valid));
+	purpose = or_empty(value_of(form_last(f, "purpose"), &valid));
 	key = value_of(form_first(f, "key_value"), &valid);
 	domain = value_of(form_last(f, "domain"), &valid);
 	l->user = or_empty(value_of(form_last(f, "user"), &valid));
@@ -169,15 +194,66 @@ read_directory(struct lookup *l)
 	if (!group)
 		group = value_of(form_last(f, "group_name"), &valid);
 	l->group = or_empty(group);
-	purpose = or_empty(value_of(form_last(f, "purpose"), &valid));
+	l->profile = or_empty(value_of(form_last(f, "profile"), &valid));
 	l->domain = or_empty(key && *key ? key : domain);
-	choose(l, purpose);
-	if (!valid || !asks_by_domain(f))
+	l->action = *action ? action : purpose;
+	choose(l, action, purpose, "");
+	if (!valid || !asks_by(f, "domain"))
 		l->refused = "not a lookup that FreeSWITCH makes";
 	else if (domain && key && strcasecmp(domain, key) != 0)
 		l->refused = "domain and key_value differ";
-	if (l->refused)
-		l->what = LOOKUP_UNKNOWN;
+}
+
+/* "support@pbx.example.com" in its parts; without "@" it is nobody's. */
+static void
+split_name(struct lookup *l, const char *name, char sign)
+{
+	const char *at = name ? strrchr(name, sign) : NULL;
+
+	if (!at) {
+		l->name = or_empty(name);
+		return;
+	}
+	buf_add(&l->text, name, strlen(name) + 1);
+	if (buf_failed(&l->text))
+		return;
+	l->text.data[at - name] = '\0';
+	l->name = l->text.data;
+	l->domain = l->text.data + (at - name) + 1;
+}
+
+/* Which field of the form names one thing of a file. */
+static const struct {
+	const char *file;
+	const char *field;
+	char at;
+} name_fields[] = {
+	{ "callcenter.conf", "CC-Queue", '@' },
+	{ "ivr.conf", "Menu-Name", '@' },
+	{ "conference.conf", "profile_name", '_' },
+};
+
+static void
+read_configuration(struct lookup *l)
+{
+	const struct form *f = &l->form;
+	const char *file;
+	bool valid = true;
+
+	file = or_empty(value_of(form_first(f, "key_value"), &valid));
+	l->profile = or_empty(value_of(form_last(f, "profile"), &valid));
+	for (size_t i = 0; i < sizeof(name_fields) / sizeof(name_fields[0]);
+	     i++) {
+		if (strcmp(file, name_fields[i].file) != 0)
+			continue;
+		split_name(l,
+			   value_of(form_last(f, name_fields[i].field), &valid),
+			   name_fields[i].at);
+	}
+	l->action = file;
+	choose(l, "", "", file);
+	if (!valid || !asks_by(f, "configuration"))
+		l->refused = "not a lookup that FreeSWITCH makes";
 }
 
 int
@@ -185,10 +261,11 @@ lookup_parse(struct lookup *l, const char *section, const char *data,
 	     size_t len, struct verr *e)
 {
 	const struct form_pair *pair;
-	bool valid = true;
 
 	memset(l, 0, sizeof(*l));
+	l->text = BUF_INIT;
 	l->action = l->domain = l->user = l->group = "";
+	l->profile = l->name = "";
 	l->section = or_empty(section);
 	l->counter = COUNTER(OTHER);
 	if (form_parse(&l->form, data, len, LOOKUP_FIELDS_MAX, e) == -1)
@@ -199,11 +276,16 @@ lookup_parse(struct lookup *l, const char *section, const char *data,
 	if (!l->form.count || !*l->section)
 		return verr_set(e, VERR_INPUT,
 				"not a lookup: the form has no section");
-	l->action = or_empty(value_of(form_last(&l->form, "action"), &valid));
 	if (strcmp(l->section, "directory") == 0)
 		read_directory(l);
+	else if (strcmp(l->section, "configuration") == 0)
+		read_configuration(l);
 	else
-		choose(l, "");
+		choose(l, "", "", "");
+	if (l->refused)
+		l->what = LOOKUP_UNKNOWN;
+	if (buf_failed(&l->text))
+		return verr_set(e, VERR_RETRY, "out of memory for a lookup");
 	return 0;
 }
 
@@ -211,6 +293,28 @@ void
 lookup_release(struct lookup *l)
 {
 	form_release(&l->form);
+	buf_release(&l->text);
+}
+
+void
+lookup_put_name(struct buf *out, const char *name, char at, const char *domain)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (; *name; name++) {
+		unsigned char c = (unsigned char)*name;
+		const char one[2] = { *name, '\0' };
+
+		if (is_word(one, 1, "_.-")) {
+			buf_putc(out, *name);
+		} else {
+			buf_putc(out, '%');
+			buf_putc(out, hex[c >> 4]);
+			buf_putc(out, hex[c & 15]);
+		}
+	}
+	buf_putc(out, at);
+	buf_puts(out, domain);
 }
 
 const char *

@@ -14,14 +14,20 @@
  * With enable-post-var in xml_curl.conf the list must name action, purpose,
  * user, domain, key, group and group_name, or these rules have nothing to hold.
  *
- * Which questions there are is one table in lookup.c; a question that is not in
- * it has no `what`, and is answered with the not-found document.
+ * Which questions there are is one table in lookup.c, and how each is answered
+ * one in answer.c; a question that is not there has no `what`, and is answered
+ * with the not-found document.
+ *
+ * A name within a tenant reaches FreeSWITCH as NAME@DOMAIN, in which all but
+ * letters, digits, `_`, `.` and `-` is percent-encoded (lookup_put_name()):
+ * most applications take their arguments apart at blanks and other signs.
  */
 #ifndef LOOKUP_H
 #define LOOKUP_H
 
 #include <stddef.h>
 
+#include "buf.h"
 #include "form.h"
 #include "metrics.h"
 #include "verr.h"
@@ -32,10 +38,16 @@
 enum lookup_what {
 	LOOKUP_UNKNOWN,
 	LOOKUP_USER,     /* domain and user: all that is known of one user */
+	LOOKUP_MAILBOX,  /* the same with the PIN; or a box without a user */
 	LOOKUP_DOMAIN,   /* domain */
 	LOOKUP_GROUP,    /* domain and group, with its users */
 	LOOKUP_NETWORKS, /* domain: users by network, for access lists */
 	LOOKUP_GATEWAYS, /* the trunks of a SIP profile */
+
+	LOOKUP_CALLCENTER, /* name and domain of a queue; or all of them */
+	LOOKUP_IVR,        /* name and domain of a menu, with its sub-menus */
+	LOOKUP_CONFERENCE, /* name and domain of a conference */
+	LOOKUP_ACL,        /* who is known by address */
 };
 
 enum lookup_result {
@@ -45,15 +57,17 @@ enum lookup_result {
 	LOOKUP_UNAVAILABLE,
 };
 
-/* Strings are borrowed from `form`, "" when the form has none, but `domain`
- * and `user` are never too long to be one: see lookup.c. */
+/* Strings are borrowed from `form` and `text`, "" when the form has none. */
 struct lookup {
 	struct form form;
+	struct buf text; /* of values that are part of a field */
 	const char *section;
-	const char *action; /* or the purpose, for the log */
+	const char *action; /* or the purpose, or the file, for the log */
 	const char *domain; /* spelled as asked */
 	const char *user;
 	const char *group;
+	const char *profile; /* the SIP profile that asks */
+	const char *name;    /* of one queue, menu or conference */
 	enum lookup_what what;
 	const char *refused; /* why, or NULL */
 	enum metric counter; /* of its LOOKUP_FOUND; the others follow */
@@ -67,6 +81,11 @@ struct lookup {
 int lookup_parse(struct lookup *l, const char *section, const char *data,
 		 size_t len, struct verr *e);
 void lookup_release(struct lookup *l);
+
+/* Append NAME@DOMAIN as FreeSWITCH gets it.  Conferences have `_` for the `@`,
+ * which their application takes for its own; no domain has one. */
+void
+lookup_put_name(struct buf *out, const char *name, char at, const char *domain);
 
 const char *lookup_result_word(enum lookup_result result);
 void lookup_count(const struct lookup *l, enum lookup_result result);

@@ -37,6 +37,10 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
 	METRICS_LOOKUP(X, NETWORK_LIST, "network-list")        \
 	METRICS_LOOKUP(X, GATEWAYS, "gateways")                \
 	METRICS_LOOKUP(X, PUBLISH_VM, "publish-vm")            \
+	METRICS_LOOKUP(X, CALLCENTER, "callcenter.conf")       \
+	METRICS_LOOKUP(X, IVR, "ivr.conf")                     \
+	METRICS_LOOKUP(X, CONFERENCE, "conference.conf")       \
+	METRICS_LOOKUP(X, ACL, "acl.conf")                     \
 	METRICS_LOOKUP(X, CONFIGURATION, "configuration")      \
 	METRICS_LOOKUP(X, DIALPLAN, "dialplan")                \
 	METRICS_LOOKUP(X, OTHER, "other")

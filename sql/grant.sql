@@ -86,6 +86,7 @@ grant select on voip.domains, voip.users, voip.groups, voip.group_members,
 	voip.queues, voip.queue_members, voip.ivr_menus, voip.ivr_entries,
 	voip.voicemail_boxes, voip.conferences, voip.trunks,
 	voip.recording_policies, voip.extensions, voip.emergency_numbers,
+	voip.trusted_addresses,
 	voip.vw_routes
 	to voip_dirxml;
 
