@@ -149,7 +149,7 @@ music(const char *wanted, const struct fs_settings *s, const char *queue)
 	     (*wanted == '/' && access(wanted, R_OK) == 0)))
 		return wanted;
 	log_warning("queue '%s' has the default music: '%s' cannot be played",
-		 queue, wanted);
+		    queue, wanted);
 	return s->music;
 }
 
@@ -257,9 +257,10 @@ callcenter_answer(struct buf *out, const struct lookup *l,
 	if (out->len - before <= FSCONFIG_MAX)
 		return 1;
 	/* A call to a queue that is not in memory asks for that queue. */
-	log_warning("callcenter.conf has more than %d bytes: FreeSWITCH gets each "
-		 "queue when it is first called",
-		 FSCONFIG_MAX);
+	log_warning(
+		"callcenter.conf has more than %d bytes: FreeSWITCH gets each "
+		"queue when it is first called",
+		FSCONFIG_MAX);
 	out->data[out->len = before] = '\0';
 	write_callcenter(out, r, 0, s);
 	return 1;
@@ -287,7 +288,7 @@ static const char sql_ivr[] =
 	"i.greeting_sound, i.invalid_sound, i.timeout_sound, "
 	"i.max_failures::text, i.max_timeouts::text, i.timeout_seconds::text, "
 	"(select max(length(digit)) from voip.ivr_entries "
-	"where ivr_id = i.id and active)::text, i.name <> $2, 0 as order_num "
+	"where ivr_id = i.id and active)::text, i.name <> $2, -1 as order_num "
 	"from m join voip.ivr_menus as i on i.id = m.id "
 	"union all select i.name, e.digit, e.action, e.action_data, null, "
 	"null, null, null, null, null, null, i.name <> $2, e.order_num "
@@ -303,7 +304,7 @@ static const char sql_ivr[] =
 	"else exists (select from voip.ivr_menus as s "
 	"where s.domain_id = i.domain_id and s.name = e.action_data "
 	"and s.active) end "
-	"order by 12, 1, digit is not null, order_num, digit limit 10000";
+	"order by 12, 1, 13, 2 limit 10000";
 
 static void
 sound(struct fsxml *x, const char *attribute, const char *value,
@@ -314,8 +315,9 @@ sound(struct fsxml *x, const char *attribute, const char *value,
 	if (fsconfig_is_sound(value))
 		fsxml_plain(x, attribute, value);
 	else
-		log_warning("menu '%s' goes without its %s: '%s' cannot be played",
-			 menu, attribute, value);
+		log_warning(
+			"menu '%s' goes without its %s: '%s' cannot be played",
+			menu, attribute, value);
 }
 
 static void
@@ -352,16 +354,16 @@ write_entry(struct fsxml *x, const struct db_result *r, int row,
 	if (strcmp(action, "transfer") == 0)
 		snprintf(call, sizeof(call), "transfer %s", data);
 	else if (strcmp(action, "voicemail") == 0)
-		snprintf(call, sizeof(call), "voicemail default %s %s",
-			 domain, data);
+		snprintf(call, sizeof(call), "voicemail default %s %s", domain,
+			 data);
 	if (*call && !fsconfig_is_number(data)) {
-		log_warning("an entry of menu '%s' is left out: '%s' is no number",
-			 db_value(r, row, 0), data);
+		log_warning(
+			"an entry of menu '%s' is left out: '%s' is no number",
+			db_value(r, row, 0), data);
 		return;
 	}
 	fsxml_open(x, "entry");
-	fsxml_attr(x, "action",
-		   *call || named ? "menu-exec-app" : "menu-sub");
+	fsxml_attr(x, "action", *call || named ? "menu-exec-app" : "menu-sub");
 	fsxml_attr(x, "digits", digit);
 	if (*call)
 		fsxml_plain(x, "param", call);
@@ -504,7 +506,7 @@ static const char sql_acl[] =
 	"where u.domain_id = d.id and u.active and u.cidr <> '{}') "
 	"union all select a.tag, null, a.address::text "
 	"from voip.trusted_addresses as a where a.active "
-	"and voip.is_acl(a.tag) order by 1, 2, 3 limit 10000";
+	"and a.tag ~ '^[A-Za-z0-9_.:/-]+$' order by 1, 2, 3 limit 10000";
 
 static bool
 ask_nothing(struct question *q, struct lookup *l, const struct fs_settings *s)

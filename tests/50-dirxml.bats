@@ -84,19 +84,6 @@ setup() {
 	[ "$(counter sip_auth refused)" -gt 0 ]
 }
 
-@test "every captured dialplan and configuration lookup is not found, and counted" {
-	local file before
-	before=$(counter dialplan 'not found')
-	for file in "$captured"/lookups/dialplan-*.http \
-		"$captured"/lookups/configuration-*.http; do
-		echo "$file"
-		fsplay -b -t /fs/xml/ "unix:$dirxml_socket" "$file" |
-			cmp - "$captured/responses/notfound.xml"
-	done
-	[ "$(counter dialplan 'not found')" -gt "$before" ]
-	[ "$(counter configuration 'not found')" -gt 0 ]
-}
-
 @test "the form's section decides, whatever the path says" {
 	run -0 post /fs/xml/dialplan <"$golden/sip_auth.in"
 	[ "${lines[0]}" = 200 ]

@@ -6,13 +6,16 @@
 
 #define FIVE "hostname=fs&section=directory&tag_name=domain&key_name=name"
 #define D    "pbx.example.com"
+#define CONF                                           \
+	"section=configuration&tag_name=configuration" \
+	"&key_name=name&key_value="
 
 static const struct {
 	const char *path; /* the section of the path, or NULL */
 	const char *form;
 	enum lookup_what what;
 	const char *domain;
-	const char *user; /* or group */
+	const char *user; /* or group, or name */
 	bool refused;
 } testv[] = {
 	{ NULL,
@@ -24,14 +27,14 @@ static const struct {
 	  LOOKUP_USER, D, "1", false },
 	{ NULL,
 	  FIVE "&key_value=" D "&action=voicemail-lookup&user=1&domain=" D,
-	  LOOKUP_USER, D, "1", false },
+	  LOOKUP_MAILBOX, D, "1", false },
 	{ NULL,
 	  FIVE "&key_value=" D "&action=reverse-auth-lookup&user=1&domain=" D,
 	  LOOKUP_USER, D, "1", false },
 	{ NULL, FIVE "&key_value=" D "&user=1001&domain=" D, LOOKUP_USER, D,
 	  "1001", false },
 	{ NULL, FIVE "&key_value=" D "&purpose=publish-vm&user=1&domain=" D,
-	  LOOKUP_USER, D, "1", false },
+	  LOOKUP_MAILBOX, D, "1", false },
 	{ NULL, FIVE "&key_value=" D "&domain=" D, LOOKUP_DOMAIN, D, "",
 	  false },
 	{ NULL, FIVE "&key_value=" D, LOOKUP_DOMAIN, D, "", false },
@@ -114,7 +117,24 @@ static const struct {
 	{ NULL,
 	  "hostname=fs&section=configuration&tag_name=configuration"
 	  "&key_name=name&key_value=acl.conf",
-	  LOOKUP_UNKNOWN, "", "", false },
+	  LOOKUP_ACL, "", "", false },
+	{ NULL, CONF "switch.conf", LOOKUP_UNKNOWN, "", "", false },
+	{ NULL, CONF "callcenter.conf", LOOKUP_CALLCENTER, "", "", false },
+	{ NULL, CONF "callcenter.conf&CC-Queue=a%20b@" D, LOOKUP_CALLCENTER, D,
+	  "a b", false },
+	{ NULL, CONF "callcenter.conf&CC-Queue=" D, LOOKUP_UNKNOWN, "", D,
+	  false },
+	{ NULL, CONF "callcenter.conf&CC-Queue=x@" D "'", LOOKUP_UNKNOWN, D "'",
+	  "x", false },
+	{ NULL, CONF "ivr.conf&Menu-Name=a@b@" D, LOOKUP_IVR, D, "a@b", false },
+	{ NULL, CONF "ivr.conf", LOOKUP_UNKNOWN, "", "", false },
+	{ NULL, CONF "conference.conf&profile_name=1_2_" D, LOOKUP_CONFERENCE,
+	  D, "1_2", false },
+	{ NULL, CONF "conference.conf&Action=request-controls", LOOKUP_UNKNOWN,
+	  "", "", false },
+	{ NULL,
+	  "section=configuration&tag_name=x&key_name=name&key_value=acl.conf",
+	  LOOKUP_UNKNOWN, "", "", true },
 	{ NULL, "hostname=fs&section=dialplan&tag_name=&key_name=&key_value=",
 	  LOOKUP_UNKNOWN, "", "", false },
 	/* the form's section counts, the path's only without */
@@ -136,7 +156,10 @@ test_table(void)
 		    !CHECK((l.refused != NULL) == testv[i].refused))
 			printf("  %s\n", testv[i].form);
 		CHECK_STR(l.domain, testv[i].domain);
-		CHECK_STR(*l.user ? l.user : l.group, testv[i].user);
+		CHECK_STR(*l.user    ? l.user
+			  : *l.group ? l.group
+				     : l.name,
+			  testv[i].user);
 		lookup_release(&l);
 	}
 }

@@ -1,0 +1,50 @@
+-- What tests 53 and 54 add to the tenants of ../dirxml/seed.sql; what is sealed
+-- is added by services.bash.
+insert into voip.recording_policies (name, record_inbound, record_outbound,
+	record_internal, record_queue) values
+	('everything', true, true, true, true),
+	('inbound', true, false, false, false),
+	('queues', false, false, false, true);
+
+update voip.queues set music = 'silence_stream://-1', record = true
+	where name = 'support';
+insert into voip.queues (domain_id, name, music, active)
+	select id, v.name, v.music, v.active from voip.domains,
+	(values ('R & D "x" ${system(id)}', '/nowhere/x.wav', true),
+	('closed', null, false)) as v (name, music, active)
+	where domain = 'pbx.example.com';
+insert into voip.queue_members (queue_id, user_id, tier, position)
+	select q.id, u.id, 1, 1 from voip.queues as q, voip.users as u
+	where q.name in ('closed', 'R & D "x" ${system(id)}')
+	and u.domain_id = q.domain_id and u.username in ('1001', '1004');
+
+insert into voip.ivr_menus (domain_id, name, greeting_sound, invalid_sound,
+	timeout_sound, active)
+	select id, v.name, v.greeting, v.invalid, v.timeout, v.active
+	from voip.domains, (values
+	('main_menu', 'ivr/welcome.wav', 'tone_stream://%(200,50,300)', null,
+	true),
+	('lunch menu', 'shell_stream://id', '${system(id)}', '../../etc/x.wav',
+	true),
+	('closed', null, null, null, false)) as v (name, greeting, invalid,
+	timeout, active) where domain = 'pbx.example.com';
+insert into voip.ivr_entries (ivr_id, digit, action, action_data, order_num,
+	active)
+	select i.id, v.digit, v.action, v.data, v.place, v.active
+	from voip.ivr_menus as i, (values
+	('main_menu', '1', 'transfer', '1002', 2, true),
+	('main_menu', '2', 'queue', 'support', 1, true),
+	('main_menu', '3', 'voicemail', '1001', 3, true),
+	('main_menu', '4', 'sub-menu', 'lunch menu', 4, true),
+	('main_menu', '5', 'transfer', '1 ${system(id)}', 5, true),
+	('main_menu', '6', 'queue', 'closed', 6, true),
+	('main_menu', '7', 'sub-menu', 'closed', 7, true),
+	('main_menu', '8', 'transfer', '1003', 8, false),
+	('main_menu', '9', 'transfer', '-bleg', 9, true),
+	('main_menu', '##', 'queue', 'R & D "x" ${system(id)}', 9, true),
+	('lunch menu', '*', 'sub-menu', 'main_menu', 1, true))
+	as v (menu, digit, action, data, place, active) where i.name = v.menu;
+
+insert into voip.trusted_addresses (grp, address, tag) values
+	(1, '192.0.2.0/24', 'office'), (1, '2001:db8::/32', 'office'),
+	(1, '198.51.100.7', 'text for <people>'), (1, '198.51.100.8', '');

@@ -1,0 +1,75 @@
+# services.bash: voip-dirxml in front of tenants with queues, menus, boxes,
+# conferences and trunks: those of data/dirxml/seed.sql, data/services/seed.sql
+# and what is sealed.  services_setup, services_teardown; the rest is
+# dirxml.bash's.
+#
+# shellcheck shell=bash
+
+load dirxml
+
+services_setup() {
+	local at=@pbx.example.com
+
+	dirxml_setup
+	VOIP_SECRET_KEY_FILE=$dirxml_dir/secret.key
+	export VOIP_SECRET_KEY_FILE
+	(
+		umask 077
+		printf '%064d\n' 1 >"$VOIP_SECRET_KEY_FILE"
+	)
+	psql -Xq -v ON_ERROR_STOP=1 -f tests/data/services/seed.sql
+	(
+		export VOIP_DATABASE=dbname=$PGDATABASE
+		voip-ext voicemail add "1001$at" pin=1234 email=alice@example.com
+		voip-ext voicemail add "7000$at" pin='<5&6>${x}' keep=false \
+			email='a+b@example.com'
+		voip-ext voicemail add "1003$at" email='x;id@example.com'
+		voip-ext conference add "3000$at" pin=4711 moderator_pin=4712 \
+			max_members=10 record=true
+		voip-ext conference add "+3001$at"
+		voip-ext trunk add carrier1 domain=pbx.example.com \
+			host=sip.carrier.example username='u "1"' \
+			password='p&$${hostname}' prefix=00420 register=true
+		voip-ext trunk add carrier2 domain=pbx.example.com \
+			host=192.0.2.9 port=5070 max_calls=2 \
+			caller_id_number=+420555000111
+		voip-ext trunk add shared1 host=2001:db8::9
+		voip-ext trunk add foreign domain=other.example \
+			host=203.0.113.1
+	) >/dev/null
+	dirxml_start
+}
+
+services_teardown() {
+	dirxml_stop
+	dirxml_teardown
+}
+
+# config FILE [FIELD=VALUE]: the answer to a lookup of that file, parsed.
+config() {
+	post /fs/xml/configuration < <(
+		printf 'hostname=fs1&section=configuration&tag_name=configuration'
+		printf '&key_name=name&key_value=%s' "$1"
+		printf '%s' "${2:+&$2}"
+	) | tail -n +2 >"$BATS_TEST_TMPDIR/answer"
+	parsed <"$BATS_TEST_TMPDIR/answer" || { cat "$BATS_TEST_TMPDIR/answer" "$dirxml_dir/log"; false; }
+}
+
+# ask_user USER [FIELD=VALUE...]: the directory's answer, parsed.
+ask_user() {
+	local user=$1 field
+
+	shift
+	post /fs/xml/directory < <(
+		printf 'hostname=fs1&section=directory&tag_name=domain'
+		printf '&key_name=name&key_value=pbx.example.com&key=id'
+		for field; do printf '&%s' "$field"; done
+		printf '&user=%s&domain=pbx.example.com' "$user"
+	) | tail -n +2 >"$BATS_TEST_TMPDIR/answer"
+	parsed <"$BATS_TEST_TMPDIR/answer" || { cat "$BATS_TEST_TMPDIR/answer" "$dirxml_dir/log"; false; }
+}
+
+not_found() {
+	cmp "$BATS_TEST_TMPDIR/answer" \
+		tests/data/freeswitch/responses/notfound.xml
+}
