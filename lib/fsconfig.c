@@ -178,6 +178,17 @@ write_queue(struct fsxml *x, const struct db_result *r, int row,
 	buf_release(&path);
 }
 
+/* USER@DOMAIN as it is: both are made of a fixed alphabet. */
+static void
+agent_name(struct fsxml *x, const char *attribute, const char *user,
+	   const char *domain)
+{
+	char name[330];
+
+	snprintf(name, sizeof(name), "%s@%s", user, domain);
+	fsxml_plain(x, attribute, name);
+}
+
 static void
 write_agent(struct fsxml *x, const struct db_result *r, int row,
 	    const struct fs_settings *s)
@@ -188,7 +199,7 @@ write_agent(struct fsxml *x, const struct db_result *r, int row,
 	snprintf(contact, sizeof(contact), "[leg_timeout=%ld]user/%s@%s",
 		 s->ring_seconds, user, domain);
 	fsxml_open(x, "agent");
-	attribute_name(x, "name", "", user, domain);
+	agent_name(x, "name", user, domain);
 	fsxml_attr(x, "type", "callback");
 	fsxml_plain(x, "contact", contact);
 	if (s->agents_available)
@@ -206,7 +217,7 @@ write_tier(struct fsxml *x, const struct db_result *r, int row)
 	const char *domain = db_value(r, row, 1);
 
 	fsxml_open(x, "tier");
-	attribute_name(x, "agent", "", db_value(r, row, 3), domain);
+	agent_name(x, "agent", db_value(r, row, 3), domain);
 	attribute_name(x, "queue", "", db_value(r, row, 2), domain);
 	fsxml_attr(x, "level", db_value(r, row, 4));
 	fsxml_attr(x, "position", db_value(r, row, 5));
