@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "cdrfilter.h"
+#include "cdrimport.h"
+#include "conf.h"
 #include "intake.h"
 #include "log.h"
 #include "opt.h"
@@ -122,13 +124,29 @@ cmd_drain(int argc, const char **argv, struct verr *e)
 	return rc;
 }
 
+static int
+cmd_import(int argc, const char **argv, struct verr *e)
+{
+	struct cdrimport_counts n;
+	const char *directory = argc ? argv[0] : conf_str("cdr_import_dir");
+	int rc = cdrimport_run(directory, NULL, NULL, &n, e);
+
+	if (rc == 0 || n.imported)
+		printf("%zu imported, %zu of them dead letters, %zu refused, "
+		       "%zu left\n",
+		       n.imported, n.dead, n.refused, n.left);
+	return rc;
+}
+
 static const struct opt_command commands[] = {
 	{ "drain", "", "move the spool into the database", 0, 0, cmd_drain },
+	{ "import", "[DIRECTORY]", "the files that FreeSWITCH left behind", 0,
+	  1, cmd_import },
 	{ .name = NULL },
 };
 
 static const struct opt_program program = {
-	.args = "[FILE...] | drain",
+	.args = "[FILE...] | drain | import [DIRECTORY]",
 	.summary = "Take CDRs from FreeSWITCH, files or a pipe, and make them "
 		   "durable.",
 	.options = options,

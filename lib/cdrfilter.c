@@ -24,7 +24,7 @@ struct pending {
 	char *reason;
 };
 
-struct filter {
+struct cdrfilter {
 	struct db *db;
 	struct spool *spool;
 	cdrfilter_row_fn fn;
@@ -96,7 +96,7 @@ cdrfilter_split(const char *data, size_t len, bool at_end, const char **record,
 /* --- storing ---------------------------------------------------------- */
 
 static void
-report(struct filter *f, const struct pending *p, const char *status,
+report(struct cdrfilter *f, const struct pending *p, const char *status,
        const char *reason)
 {
 	f->fn(&(struct cdrfilter_row){ p->file, p->number, p->uuid, status,
@@ -124,7 +124,7 @@ pending_row(const struct pending *p)
 }
 
 static int
-write_batch(struct filter *f, struct verr *e)
+write_batch(struct cdrfilter *f, struct verr *e)
 {
 	struct cdrqueue_batch b;
 	int rc;
@@ -147,7 +147,7 @@ write_batch(struct filter *f, struct verr *e)
 }
 
 static int
-spool_batch(struct filter *f, struct verr *e)
+spool_batch(struct cdrfilter *f, struct verr *e)
 {
 	for (size_t i = 0; i < f->count; i++) {
 		struct cdrqueue_row row = pending_row(&f->pending[i]);
@@ -161,7 +161,7 @@ spool_batch(struct filter *f, struct verr *e)
 }
 
 static void
-store(struct filter *f)
+store(struct cdrfilter *f)
 {
 	struct verr e = VERR_INIT;
 	bool written, spooled = false;
@@ -206,7 +206,7 @@ file_uuid(const char *file)
 }
 
 static int
-take_record(struct filter *f, const char *file, size_t number,
+take_record(struct cdrfilter *f, const char *file, size_t number,
 	    const char *record, size_t len, struct verr *e)
 {
 	struct pending *p = &f->pending[f->count];
@@ -243,7 +243,7 @@ take_record(struct filter *f, const char *file, size_t number,
 }
 
 static int
-take_file(struct filter *f, const char *file, int fd, struct verr *e)
+take_file(struct cdrfilter *f, const char *file, int fd, struct verr *e)
 {
 	struct buf b = BUF_INIT;
 	const char *record;
@@ -274,8 +274,8 @@ take_file(struct filter *f, const char *file, int fd, struct verr *e)
 	return rc;
 }
 
-static int
-take_named(struct filter *f, const char *file, struct verr *e)
+int
+cdrfilter_file(struct cdrfilter *f, const char *file, struct verr *e)
 {
 	int fd, rc;
 
@@ -289,49 +289,80 @@ take_named(struct filter *f, const char *file, struct verr *e)
 	return rc;
 }
 
-static int
-filter_init(struct filter *f, struct verr *e)
+struct cdrfilter *
+cdrfilter_new(cdrfilter_row_fn fn, void *arg, struct verr *e)
 {
 	struct db_options o = { .retry = DB_RETRY_NEVER };
+	struct cdrfilter *f = calloc(1, sizeof(*f));
 
-	f->max = (size_t)conf_int("cdr_batch_size");
-	f->pending = calloc(f->max, sizeof(*f->pending));
-	if (!f->pending)
-		return verr_set(e, VERR_RETRY, "out of memory");
+	if (f) {
+		f->fn = fn;
+		f->arg = arg;
+		f->max = (size_t)conf_int("cdr_batch_size");
+		f->pending = calloc(f->max, sizeof(*f->pending));
+	}
+	if (!f || !f->pending) {
+		verr_set(e, VERR_RETRY, "out of memory");
+		goto fail;
+	}
 	cdrqueue_db_options(&o);
 	f->db = db_new(&o, e);
 	if (!f->db)
-		return -1;
+		goto fail;
 	f->spool = intake_open_spool(e);
-	return f->spool ? 0 : -1;
+	if (!f->spool)
+		goto fail;
+	return f;
+fail:
+	cdrfilter_free(f);
+	return NULL;
+}
+
+void
+cdrfilter_free(struct cdrfilter *f)
+{
+	if (!f)
+		return;
+	for (size_t i = 0; i < f->count; i++)
+		pending_release(&f->pending[i]);
+	db_free(f->db);
+	spool_close(f->spool);
+	free(f->pending);
+	free(f);
+}
+
+int
+cdrfilter_end(struct cdrfilter *f, struct verr *e)
+{
+	store(f);
+	if (f->failed)
+		return verr_set(e, VERR_RETRY,
+				"%zu records could not be stored\n"
+				"hint: run it again; what is there twice is "
+				"stored once",
+				f->failed);
+	if (f->refused)
+		return verr_set(e, VERR_INPUT, "%zu records were refused",
+				f->refused);
+	return 0;
 }
 
 int
 cdrfilter_run(int nfiles, const char **files, cdrfilter_row_fn fn, void *arg,
 	      struct verr *e)
 {
-	static const char *const standard_input[] = { "-" };
-	struct filter f = { .fn = fn, .arg = arg };
-	int rc = filter_init(&f, e);
+	struct cdrfilter *f = cdrfilter_new(fn, arg, e);
+	struct verr ignored = VERR_INIT;
+	int rc = 0;
 
-	if (nfiles == 0) {
-		files = (const char **)standard_input;
-		nfiles = 1;
-	}
+	if (!f)
+		return -1;
+	if (nfiles == 0)
+		rc = cdrfilter_file(f, "-", e);
 	for (int i = 0; rc == 0 && i < nfiles; i++)
-		rc = take_named(&f, files[i], e);
-	store(&f);
-	if (rc == 0 && f.failed)
-		rc = verr_set(e, VERR_RETRY,
-			      "%zu records could not be stored\n"
-			      "hint: run it again; what is there twice is "
-			      "stored once",
-			      f.failed);
-	if (rc == 0 && f.refused)
-		rc = verr_set(e, VERR_INPUT, "%zu records were refused",
-			      f.refused);
-	db_free(f.db);
-	spool_close(f.spool);
-	free(f.pending);
+		rc = cdrfilter_file(f, files[i], e);
+	if (cdrfilter_end(f, rc == 0 ? e : &ignored) == -1)
+		rc = -1;
+	cdrfilter_free(f);
 	return rc;
 }

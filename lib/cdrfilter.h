@@ -15,6 +15,8 @@
 
 #include "verr.h"
 
+struct cdrfilter;
+
 struct cdrfilter_row {
 	const char *file;   /* "-" for standard input */
 	size_t number;      /* of the record in the file, from 1 */
@@ -32,6 +34,17 @@ typedef void (*cdrfilter_row_fn)(const struct cdrfilter_row *row, void *arg);
  */
 int cdrfilter_run(int nfiles, const char **files, cdrfilter_row_fn fn,
 		  void *arg, struct verr *e);
+
+/*
+ * The same, file by file: `fn` is called when a record's fate is decided, which
+ * may be at a later file.  `file` is borrowed until then; "-" is standard
+ * input.  cdrfilter_end() stores what is pending and tells of all as
+ * cdrfilter_run() does; cdrfilter_free() drops what is pending.
+ */
+struct cdrfilter *cdrfilter_new(cdrfilter_row_fn fn, void *arg, struct verr *e);
+int cdrfilter_file(struct cdrfilter *f, const char *file, struct verr *e);
+int cdrfilter_end(struct cdrfilter *f, struct verr *e);
+void cdrfilter_free(struct cdrfilter *f);
 
 /*
  * The next record in `data`: its start and length, and in `*used` how far it

@@ -351,3 +351,90 @@ spool_is_empty() {
 	VOIP_CDR_SPOOL_DIR=/proc/nothing run -78 voip-cdr-ingest --listen 127.0.0.1:0
 	[[ $output == *"cannot create spool '/proc/nothing'"* ]]
 }
+
+# left_behind NAME BODY: a file as mod_json_cdr writes it.
+left_behind() {
+	mkdir -p "$(dirname "$BATS_TEST_TMPDIR/left/$1")"
+	printf '%s\n' "$2" >"$BATS_TEST_TMPDIR/left/$1"
+}
+
+record() {
+	printf '{"variables":{"uuid":"%s","start_uepoch":"1795227092281418"}}' "$1"
+}
+
+@test "import takes what FreeSWITCH left in every encoding, and moves it aside" {
+	local left=$BATS_TEST_TMPDIR/left
+	left_behind u-1.cdr.json "$(record u-1)"
+	left_behind a_u-2.cdr.json "$(record u-2 | base64 -w 0)"
+	left_behind u-3.cdr.json "$(record u-3 | sed 's/{/%7B/g; s/"/%22/g; s/}/%7D/g')"
+	left_behind 2026-11-21-10-30-00/u-4.cdr.json "$(record u-4)"
+	left_behind u-5.cdr.json 'no record at all'
+	left_behind notes.txt 'not ours'
+	left_behind elsewhere/u-6.cdr.json "$(record u-6)"
+	run -0 voip-cdr-ingest import "$left"
+	[ "$output" = '5 imported, 1 of them dead letters, 0 refused, 0 left' ]
+	[ "$(sql "select string_agg(query_uuid, ' ' order by query_uuid)
+		from voip.cdr_queue")" = 'u-1 u-2 u-3 u-4' ]
+	[ "$(sql 'select query_uuid from voip.cdr_dead')" = u-5 ]
+	run -0 ls "$left/imported"
+	[ "${#lines[@]}" -eq 5 ]
+	[ -e "$left/notes.txt" ]
+	[ -e "$left/elsewhere/u-6.cdr.json" ]
+	run -0 voip-cdr-ingest import "$left"
+	[ "$output" = '0 imported, 0 of them dead letters, 0 refused, 0 left' ]
+}
+
+@test "import leaves a half-written file alone until it is complete, or old" {
+	local left=$BATS_TEST_TMPDIR/left whole
+	whole=$(record u-1)
+	left_behind u-1.cdr.json ''
+	printf '%s' "${whole%\}}" >"$left/u-1.cdr.json"
+	printf 'eyJ2' >"$left/u-2.cdr.json"
+	run -0 voip-cdr-ingest import "$left"
+	[ "$output" = '0 imported, 0 of them dead letters, 0 refused, 2 left' ]
+	printf '}' >>"$left/u-1.cdr.json"
+	run -0 voip-cdr-ingest import "$left"
+	[ "$output" = '1 imported, 0 of them dead letters, 0 refused, 1 left' ]
+	touch -d '1 hour ago' "$left/u-2.cdr.json"
+	: >"$left/u-3.cdr.json"
+	touch -d '1 hour ago' "$left/u-3.cdr.json"
+	run -0 voip-cdr-ingest import "$left"
+	[[ ${lines[-1]} == '1 imported, 1 of them dead letters, 1 refused, 0 left' ]]
+	[ -e "$left/refused/u-3.cdr.json" ]
+	[ "$(sql 'select count(*) from voip.cdr_queue')" -eq 1 ]
+}
+
+@test "import goes to the spool while the database is away, and steps over what is no file" {
+	local left=$BATS_TEST_TMPDIR/left
+	left_behind u-1.cdr.json "$(record u-1)"
+	mkfifo "$left/u-2.cdr.json"
+	ln -s /etc/hostname "$left/u-3.cdr.json"
+	mkdir "$left/u-4.cdr.json"
+	run -0 voip-cdr-ingest --set database='host=/nonexistent' import "$left"
+	[[ $output == *"'$left/u-2.cdr.json' is no file"* ]]
+	[[ $output == *"cannot read '$left/u-3.cdr.json'"* ]]
+	[[ ${lines[-1]} == '1 imported, 0 of them dead letters, 0 refused, 3 left' ]]
+	run -0 voip-cdr-ingest drain
+	[ "$(sql 'select query_uuid from voip.cdr_queue')" = u-1 ]
+	run -78 voip-cdr-ingest import "$left/nowhere"
+	[[ $output == *"cannot read '$left/nowhere': No such file or directory"* ]]
+}
+
+@test "two imports at once, and one that could not move files, lose nothing" {
+	local left=$BATS_TEST_TMPDIR/left pid
+	for i in {1..60}; do
+		left_behind "u-$i.cdr.json" "$(record "u-$i")"
+	done
+	voip-cdr-ingest import "$left" >/dev/null 3>&- &
+	pid=$!
+	voip-cdr-ingest import "$left" >/dev/null
+	wait "$pid"
+	[ "$(find "$left" -maxdepth 1 -type f | wc -l)" -eq 0 ]
+	[ "$(sql 'select count(distinct query_uuid) from voip.cdr_queue')" -eq 60 ]
+	left_behind u-61.cdr.json "$(record u-61)"
+	rm -rf "$left/imported"
+	: >"$left/imported"
+	run -0 voip-cdr-ingest import "$left"
+	[[ $output == *"cannot move '$left/u-61.cdr.json' to 'imported'"* ]]
+	[ -e "$left/u-61.cdr.json" ]
+}
