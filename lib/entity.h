@@ -45,6 +45,7 @@ enum entity_flag {
 	/* A reference that is emptied when what it points to is removed with
 	 * --cascade; without this flag the row goes too. */
 	ENTITY_LETS_GO = 1 << 5,
+	ENTITY_OWN = 1 << 6, /* of one alone: a template does not give it */
 };
 
 struct entity_field {

@@ -24,10 +24,10 @@
 	  NULL, valid_text, "pattern that the phone's user agent must match" }, \
 	{ "max_calls", "max_calls", ENTITY_INT, ENTITY_DETAIL, NULL, NULL, \
 	  "calls at the same time; empty: no limit" }, \
-	{ "caller_id_name", "caller_id_name", ENTITY_TEXT, ENTITY_DETAIL, NULL, \
-	  valid_text, "name that others see" }, \
-	{ "caller_id_number", "caller_id_number", ENTITY_TEXT, ENTITY_DETAIL, \
-	  NULL, valid_username, "number that others see" }
+	{ "caller_id_name", "caller_id_name", ENTITY_TEXT, \
+	  ENTITY_DETAIL | ENTITY_OWN, NULL, valid_text, "name that others see" }, \
+	{ "caller_id_number", "caller_id_number", ENTITY_TEXT, \
+	  ENTITY_DETAIL | ENTITY_OWN, NULL, valid_username, "number that others see" }
 #define MAX_REGISTRATIONS \
 	{ "max_registrations", "max_registrations", ENTITY_INT, ENTITY_DETAIL, \
 	  NULL, NULL, "phones of one account; empty: no limit" }
@@ -43,9 +43,9 @@ static const struct entity_field domain_fields[] = {
 static const struct entity_field user_fields[] = {
 	{ "username", "username", ENTITY_TEXT, 0, NULL, valid_username,
 	  "the account's name, as the phone sends it" },
-	{ "full_name", "full_name", ENTITY_TEXT, ENTITY_DEFAULT, NULL, valid_text,
+	{ "full_name", "full_name", ENTITY_TEXT, ENTITY_DEFAULT | ENTITY_OWN, NULL, valid_text,
 	  "the person's name" },
-	{ "email", "email", ENTITY_TEXT, 0, NULL, valid_email,
+	{ "email", "email", ENTITY_TEXT, ENTITY_OWN, NULL, valid_email,
 	  "address for voicemail" },
 	{ "role", "role", ENTITY_CHOICE, ENTITY_DEFAULT, "agent supervisor admin", NULL,
 	  "what the person may do" },
@@ -65,7 +65,8 @@ static const struct entity_field user_fields[] = {
 	  "whether registering at FreeSWITCH is refused" },
 	{ "cidr", "cidr", ENTITY_CIDRS, ENTITY_DETAIL, NULL, valid_cidr,
 	  "networks that are known as this user (network-list)" },
-	{ "reverse_auth_user", "reverse_auth_user", ENTITY_TEXT, ENTITY_DETAIL, NULL,
+	{ "reverse_auth_user", "reverse_auth_user", ENTITY_TEXT,
+	  ENTITY_DETAIL | ENTITY_OWN, NULL,
 	  valid_username, "name to answer with when the phone challenges" },
 	{ "reverse_auth_pass", "reverse_auth_pass", ENTITY_SEALED, ENTITY_DETAIL, NULL,
 	  valid_password, "password to answer with; kept encrypted" },
@@ -102,7 +103,7 @@ static const struct entity_field extension_fields[] = {
 
 static const struct entity_field queue_fields[] = {
 	{ "name", "name", ENTITY_TEXT, 0, NULL, valid_text, "the queue's name" },
-	{ "extension", "extension", ENTITY_TEXT, 0, NULL, valid_username,
+	{ "extension", "extension", ENTITY_TEXT, ENTITY_OWN, NULL, valid_username,
 	  "the number that people know it by" },
 	{ "strategy", "strategy", ENTITY_CHOICE, ENTITY_DEFAULT,
 	  "ring-all longest-idle-agent round-robin top-down "
@@ -149,7 +150,7 @@ static const struct entity_field groupmember_fields[] = {
 
 static const struct entity_field ivr_fields[] = {
 	{ "name", "name", ENTITY_TEXT, 0, NULL, valid_text, "the menu's name" },
-	{ "extension", "extension", ENTITY_TEXT, 0, NULL, valid_username,
+	{ "extension", "extension", ENTITY_TEXT, ENTITY_OWN, NULL, valid_username,
 	  "the number that people know it by" },
 	{ "greeting_sound", "greeting_sound", ENTITY_TEXT, 0, NULL, valid_text,
 	  "what the caller hears first" },
@@ -183,7 +184,7 @@ static const struct entity_field voicemail_fields[] = {
 	  "the box's number" },
 	{ "pin", "pin", ENTITY_SEALED, 0, NULL, valid_password,
 	  "PIN of the box; kept encrypted" },
-	{ "email", "email", ENTITY_TEXT, 0, NULL, valid_email,
+	{ "email", "email", ENTITY_TEXT, ENTITY_OWN, NULL, valid_email,
 	  "where messages are mailed" },
 	{ "keep", "keep", ENTITY_BOOL, ENTITY_DEFAULT, NULL, NULL,
 	  "whether a message stays after it was mailed" },

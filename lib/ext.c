@@ -11,124 +11,6 @@
 /* A million rows in order, on a busy server. */
 #define LONG_MS 600000
 
-/* --- an extension and its user ---------------------------------------- */
-
-static void
-append(struct ext_command *c, const char *field, const char *value)
-{
-	c->values[c->n++] =
-		(struct entity_value){ entity_field_find(c->entity, field),
-				       value };
-}
-
-/* The type that the given reference implies. */
-static const char *
-implied_type(const struct ext_command *c)
-{
-	if (c->user_n)
-		return "user";
-	for (size_t i = 0; i < c->n; i++) {
-		const struct entity_field *f = c->values[i].field;
-
-		if (f->type != ENTITY_REFERENCE ||
-		    strcmp(f->name, "recording_policy") == 0)
-			continue;
-		return strcmp(f->name, "trunk") == 0 ? "trunk_out" : f->name;
-	}
-	return NULL;
-}
-
-/*
- * A user's number without `user=` comes with a user of that name, in the same
- * transaction.
- */
-static int
-complete_extension(struct db *db, struct ext_command *c, struct verr *e)
-{
-	const struct entity_value *type = ext_value(c, "type");
-	const char *implied = implied_type(c);
-
-	if (!type && implied && c->n < EXT_VALUES)
-		append(c, "type", implied);
-	type = ext_value(c, "type");
-	if (!type || strcmp(type->value, "user") != 0 || ext_value(c, "user"))
-		return c->user_n && ext_value(c, "user")
-			       ? verr_set(e, VERR_USAGE,
-					  "'%s' is a field of the user\n"
-					  "hint: voip-ext user set ...",
-					  c->user_values[0].field->name)
-			       : 0;
-	if (entity_add(db, entity_find("user"), &c->key, c->user_values,
-		       c->user_n, e) == -1) {
-		if (e->kind == VERR_CONFLICT)
-			verr_add(e, "\nhint: user=%s uses it", c->key.name);
-		return -1;
-	}
-	append(c, "user", c->key.name);
-	return 0;
-}
-
-int
-ext_user_of(struct db *db, const struct ext_command *c, struct entity_key *user,
-	    struct verr *e)
-{
-	struct db_result *r = NULL;
-	const char *name;
-	int rc = -1, column = 1;
-
-	for (const struct entity_field *f = c->entity->fields + 1; f->name; f++)
-		if (strcmp(f->name, "user") == 0)
-			column = (int)(f - c->entity->fields);
-	if (entity_list(db, &r, c->entity, NULL, &c->key, NULL, 0, e) == -1)
-		return -1;
-	name = db_rows(r) ? db_value(r, 0, column) : NULL;
-	*user = c->key;
-	if (name) {
-		snprintf(user->name, sizeof(user->name), "%s", name);
-		rc = 0;
-	} else {
-		verr_set(e, VERR_NOTFOUND, "extension '%s' has no user",
-			 c->key_text);
-	}
-	db_result_free(r);
-	return rc;
-}
-
-/* --- verbs ------------------------------------------------------------ */
-
-static int
-verb_add(struct db *db, struct ext_command *c, struct verr *e)
-{
-	if (strcmp(c->entity->name, "extension") == 0 &&
-	    complete_extension(db, c, e) == -1)
-		return -1;
-	for (const struct entity_field *f = c->entity->fields; f->name; f++)
-		if (f->flags & ENTITY_REQUIRED && !ext_value(c, f->name))
-			return verr_set(e, VERR_USAGE,
-					"'%s' needs the field '%s'",
-					c->entity->name, f->name);
-	if (ext_make_secrets(c, e) == -1)
-		return -1;
-	return entity_add(db, c->entity, &c->key, c->values, c->n, e);
-}
-
-static int
-verb_set(struct db *db, struct ext_command *c, struct verr *e)
-{
-	struct entity_key user;
-
-	if (c->n + c->user_n == 0)
-		return verr_set(e, VERR_USAGE,
-				"nothing to set\n"
-				"hint: give FIELD=VALUE");
-	if (c->user_n && (ext_user_of(db, c, &user, e) == -1 ||
-			  entity_set(db, entity_find("user"), &user,
-				     c->user_values, c->user_n, e) == -1))
-		return -1;
-	return c->n ? entity_set(db, c->entity, &c->key, c->values, c->n, e)
-		    : 0;
-}
-
 static int
 verb_fields(struct db *db, struct ext_command *c, struct verr *e)
 {
@@ -151,15 +33,16 @@ verb_fields(struct db *db, struct ext_command *c, struct verr *e)
 }
 
 static const struct ext_verb verbs[] = {
-	{ "add", EXT_KEY | EXT_FIELDS | EXT_WRITES, verb_add },
+	{ "add", EXT_KEY | EXT_FIELDS | EXT_WRITES | EXT_RANGES, ext_add },
 	{ "doctor", EXT_ARGUMENTS | EXT_FIXES | EXT_LONG, ext_verb_doctor },
 	{ "export", EXT_LONG, ext_export },
 	{ "fields", EXT_NO_DATABASE, verb_fields },
 	{ "list", EXT_ARGUMENTS | EXT_SELECTS | EXT_LONG, ext_list },
 	{ "log", EXT_ARGUMENTS | EXT_LONG, ext_verb_log },
-	{ "rm", EXT_KEY | EXT_WRITES | EXT_CASCADES | EXT_LONG, ext_verb_rm },
+	{ "rm", EXT_KEY | EXT_WRITES | EXT_CASCADES | EXT_EACH | EXT_LONG,
+	  ext_verb_rm },
 	{ "route", EXT_KEY, ext_verb_route },
-	{ "set", EXT_KEY | EXT_FIELDS | EXT_WRITES, verb_set },
+	{ "set", EXT_KEY | EXT_FIELDS | EXT_WRITES | EXT_EACH, ext_set },
 	{ "show", EXT_KEY | EXT_SELECTS, ext_show },
 	{ .name = NULL },
 };
@@ -196,9 +79,11 @@ static int
 run_in_transaction(struct db *db, const struct ext_verb *verb,
 		   struct ext_command *c, struct verr *e)
 {
+	bool each = c->range && verb->flags & EXT_EACH;
 	int rc = -1;
 
-	if (ext_begin(db, c, e) == 0 && verb->run(db, c, e) == 0)
+	if (ext_begin(db, c, e) == 0 &&
+	    (each ? ext_range_each(db, verb, c, e) : verb->run(db, c, e)) == 0)
 		rc = c->options->dry_run ? 0 : db_commit(db, e);
 	db_rollback(db);
 	if (rc == 0 && ext_print_made(c, e) == -1)
@@ -280,13 +165,15 @@ parse_rest(struct ext_command *c, const struct ext_verb *verb, int argc,
 		if (i == argc)
 			return verr_set(e, VERR_USAGE, "'%s' needs a key",
 					verb->name);
-		if (ext_set_key(c, argv[i++], e) == -1)
+		if (ext_set_key(c, argv[i++], e) == -1 ||
+		    (verb->flags & (EXT_RANGES | EXT_EACH) &&
+		     ext_range_parse(c, e) == -1))
 			return -1;
 	}
 	if (!(verb->flags & EXT_FIELDS) && i < argc)
 		return verr_set(e, VERR_USAGE, "unexpected argument '%s'",
 				argv[i]);
-	return ext_add_values(c, argc - i, argv + i, e);
+	return ext_add_values(c, verb, argc - i, argv + i, e);
 }
 
 static int

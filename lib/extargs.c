@@ -81,6 +81,11 @@ ext_wipe_secrets(struct ext_command *c)
 		free(c->secrets[i]);
 	}
 	c->nsecrets = 0;
+	for (size_t i = 0; i < c->ncopied; i++)
+		free(c->copied[i]);
+	c->ncopied = 0;
+	ext_range_free(c->range);
+	c->range = NULL;
 }
 
 /* One line of standard input; a terminal does not show it. */
@@ -176,12 +181,40 @@ is_given(const struct ext_command *c, const struct entity_field *f)
 	return false;
 }
 
+/* What a range gives each number is checked number by number. */
 static int
-add_value(struct ext_command *c, const char *assignment, struct verr *e)
+check_range_value(struct ext_command *c, const struct entity *owner,
+		  struct entity_value *v, struct verr *e)
+{
+	enum entity_type type = v->field->type;
+
+	if (type == ENTITY_PASSWORD && strcmp(v->value, "random") == 0) {
+		c->range->random = true;
+		c->made_name = v->field->name;
+		v->value = ext_random;
+		return 0;
+	}
+	if (entity_is_secret(v->field) && type != ENTITY_PASSWORD)
+		return verr_set(e, VERR_USAGE,
+				"field '%s' is not for a range\n"
+				"hint: set it for each number",
+				v->field->name);
+	if (type == ENTITY_PASSWORD && read_secret(c, v, e) == -1)
+		return -1;
+	if (type == ENTITY_TEXT && ext_range_varies(v->value))
+		return v->field->flags & ENTITY_READONLY
+			       ? entity_check(owner, v, e)
+			       : 0;
+	return entity_check(owner, v, e);
+}
+
+/* The field that an assignment names; for an extension also its user's. */
+static int
+find_field(const struct ext_command *c, const char *assignment,
+	   const struct entity **owner, const struct entity_field **f,
+	   struct verr *e)
 {
 	const char *equals = strchr(assignment, '=');
-	const struct entity *owner = c->entity;
-	struct entity_value v;
 	char name[64];
 
 	if (!equals || equals == assignment ||
@@ -190,21 +223,37 @@ add_value(struct ext_command *c, const char *assignment, struct verr *e)
 				assignment);
 	snprintf(name, sizeof(name), "%.*s", (int)(equals - assignment),
 		 assignment);
-	v = (struct entity_value){ entity_field_find(owner, name), equals + 1 };
-	if (!v.field && strcmp(owner->name, "extension") == 0) {
-		owner = entity_find("user");
-		v.field = entity_field_find(owner, name);
+	*owner = c->entity;
+	*f = entity_field_find(*owner, name);
+	if (!*f && strcmp(c->entity->name, "extension") == 0) {
+		*owner = entity_find("user");
+		*f = entity_field_find(*owner, name);
 	}
-	if (!v.field)
-		return entity_no_field(c->entity, name, e);
+	return *f ? 0 : entity_no_field(c->entity, name, e);
+}
+
+static int
+add_value(struct ext_command *c, const char *assignment, struct verr *e)
+{
+	const struct entity *owner = c->entity;
+	struct entity_value v;
+	int rc;
+
+	if (find_field(c, assignment, &owner, &v.field, e) == -1)
+		return -1;
+	v.value = strchr(assignment, '=') + 1;
 	if (is_given(c, v.field))
 		return verr_set(e, VERR_USAGE, "field '%s' is given twice",
-				name);
+				v.field->name);
 	if (c->n + c->user_n == EXT_VALUES)
 		return verr_set(e, VERR_USAGE, "too many fields");
-	if (entity_is_secret(v.field) && read_secret(c, &v, e) == -1)
-		return -1;
-	if (entity_check(owner, &v, e) == -1)
+	if (c->range)
+		rc = check_range_value(c, owner, &v, e);
+	else if (entity_is_secret(v.field) && read_secret(c, &v, e) == -1)
+		rc = -1;
+	else
+		rc = entity_check(owner, &v, e);
+	if (rc == -1)
 		return -1;
 	if (owner == c->entity)
 		c->values[c->n++] = v;
@@ -214,12 +263,20 @@ add_value(struct ext_command *c, const char *assignment, struct verr *e)
 }
 
 int
-ext_add_values(struct ext_command *c, int argc, const char **argv,
-	       struct verr *e)
+ext_add_values(struct ext_command *c, const struct ext_verb *verb, int argc,
+	       const char **argv, struct verr *e)
 {
-	for (int i = 0; i < argc; i++)
-		if (add_value(c, argv[i], e) == -1)
+	const char *template = "template=";
+	size_t n = strlen(template);
+
+	for (int i = 0; i < argc; i++) {
+		/* No entity has a field of that name. */
+		if (verb->flags & EXT_RANGES &&
+		    strncmp(argv[i], template, n) == 0)
+			c->template = argv[i] + n;
+		else if (add_value(c, argv[i], e) == -1)
 			return -1;
+	}
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #ifndef EXTCOMMAND_H
 #define EXTCOMMAND_H
 
+#include "account.h"
 #include "ext.h"
 
 #define EXT_VALUES 36
@@ -27,9 +28,32 @@ enum ext_verb_flag {
 	 */
 	EXT_LONG = 1 << 8,
 	EXT_FIXES = 1 << 9, /* takes --fix, and writes only then */
+	/* A key may be a range, "1000-1999@...", and the verb knows. */
+	EXT_RANGES = 1 << 10,
+	/* ... or the verb is run for each of it that there is. */
+	EXT_EACH = 1 << 11,
 };
 
 struct ext_command;
+
+/* "random" as a value, where each number gets a secret of its own. */
+extern const char ext_random[];
+
+/* The digits of a number, and a NUL. */
+#define EXT_NUMBER 19
+
+/* The numbers of a range, and the fields as they were written. */
+struct ext_range {
+	char (*names)[EXT_NUMBER]; /* "" for one that is not there */
+	char (*secrets)[ACCOUNT_SECRET];
+	size_t n;
+	bool random; /* whether there are secrets */
+	struct entity_value values[EXT_VALUES];
+	struct entity_value user_values[EXT_VALUES];
+	size_t values_n, user_values_n;
+	char *expanded[EXT_VALUES * 2];
+	size_t nexpanded;
+};
 
 struct ext_verb {
 	const char *name;
@@ -45,11 +69,16 @@ struct ext_command {
 	int argc;
 	struct entity_key key;
 	char key_text[600];
+	struct ext_range *range; /* or NULL */
 	struct entity_value values[EXT_VALUES];
 	size_t n;
 	/* An extension's command may hold fields of its user. */
 	struct entity_value user_values[EXT_VALUES];
 	size_t user_n;
+	bool user_made;       /* by add, for the extension */
+	const char *template; /* key of it, or NULL */
+	char *copied[EXT_VALUES * 2];
+	size_t ncopied;
 	char *secrets[EXT_VALUES]; /* read or made here */
 	size_t nsecrets;
 	const char *made; /* the one to show, and the name of its field */
@@ -68,8 +97,8 @@ void ext_hide_secrets(const struct ext_options *o);
 /* What was read or made. */
 void ext_wipe_secrets(struct ext_command *c);
 /* FIELD=VALUE...: checked; secrets are read or made. */
-int ext_add_values(struct ext_command *c, int argc, const char **argv,
-		   struct verr *e);
+int ext_add_values(struct ext_command *c, const struct ext_verb *verb, int argc,
+		   const char **argv, struct verr *e);
 /* Those secrets that `add` makes and nobody gave. */
 int ext_make_secrets(struct ext_command *c, struct verr *e);
 int ext_set_key(struct ext_command *c, const char *text, struct verr *e);
@@ -78,6 +107,33 @@ void ext_note_words(struct ext_command *c, int argc, const char **argv);
 /* The value given for a field of the entity, or NULL. */
 const struct entity_value *
 ext_value(const struct ext_command *c, const char *name);
+
+/* --- extwrite.c ------------------------------------------------------- */
+
+int ext_add(struct db *db, struct ext_command *c, struct verr *e);
+int ext_set(struct db *db, struct ext_command *c, struct verr *e);
+/* The two halves of add: what is to be added, and adding it. */
+int ext_add_begin(struct db *db, struct ext_command *c, struct verr *e);
+int ext_add_end(struct db *db, struct ext_command *c, struct verr *e);
+/* The type that the given fields imply, or NULL. */
+const char *ext_implied_type(const struct ext_command *c);
+
+/* --- exttemplate.c ---------------------------------------------------- */
+
+/* Add the fields of the template that were not given. */
+int ext_template(struct db *db, struct ext_command *c, struct verr *e);
+
+/* --- extrange.c ------------------------------------------------------- */
+
+/* When the key is a range: c->range. */
+int ext_range_parse(struct ext_command *c, struct verr *e);
+/* Whether a value is another one for each number. */
+bool ext_range_varies(const char *value);
+int ext_range_add(struct db *db, struct ext_command *c, struct verr *e);
+/* The verb for each number that there is. */
+int ext_range_each(struct db *db, const struct ext_verb *verb,
+		   struct ext_command *c, struct verr *e);
+void ext_range_free(struct ext_range *r);
 
 /* --- extlist.c -------------------------------------------------------- */
 
@@ -92,7 +148,7 @@ int ext_user_of(struct db *db, const struct ext_command *c,
 
 /* --- extshow.c -------------------------------------------------------- */
 
-/* The secret that was made, if there is one. */
+/* The secrets that were made, if there are any. */
 int ext_print_made(const struct ext_command *c, struct verr *e);
 
 /* --- ext.c ------------------------------------------------------------- */
