@@ -98,10 +98,15 @@ grant select (id, domain_id, username, full_name, active) on voip.users
 grant select on voip.domains, voip.recording_policies, voip.extensions
 	to voip_rec, voip_prune;
 
--- What a resynchronisation asks for.
-grant select on voip.domains, voip.queues, voip.queue_members, voip.trunks,
-	voip.media_nodes, voip.trusted_addresses to voip_reload;
+-- What depends on a changed row, and what FreeSWITCH should have: no secrets.
+grant select on voip.domains, voip.queues, voip.queue_members, voip.ivr_menus,
+	voip.extensions, voip.media_nodes, voip.trusted_addresses
+	to voip_reload;
 grant select (id, domain_id, username, active) on voip.users to voip_reload;
+grant select (id, domain_id, number) on voip.voicemail_boxes,
+	voip.conferences to voip_reload;
+grant select (id, domain_id, name, active, updated_at) on voip.trunks
+	to voip_reload;
 
 grant execute on function voip.is_domain(text), voip.is_username(text),
 	voip.is_text(text), voip.is_host(text), voip.is_acl(text),

@@ -1,0 +1,59 @@
+/*
+ * reloadfreeswitch: FreeSWITCH as one of voip-reload's peers.
+ *
+ * Layer domain.  Sends each command over the event socket (esl.h), and does two
+ * tasks by difference, which it finds among the commands:
+ *   @callcenter  queues, agents and tiers (reloadcenter.h);
+ *   @gateways    the gateways of `gateway_profile` against the trunks.
+ *
+ * A gateway that is there is not changed by a rescan, and one that is killed
+ * goes away within a second or two, so a rescan waits for
+ * `freeswitch_gateway_wait` after the last killgw.
+ *
+ * In @gateways those are killed that are no trunk of ours any more, and those
+ * whose trunk was changed since this process last looked; at its first look
+ * that is all of them.
+ */
+#ifndef RELOADFREESWITCH_H
+#define RELOADFREESWITCH_H
+
+#include "db.h"
+#include "esl.h"
+#include "reloadpeer.h"
+
+struct reload_trunk;
+
+struct reload_freeswitch {
+	struct reload_peer peer; /* the caller sets idle and arg */
+	struct esl *esl;
+	struct db *db; /* borrowed, attached to the loop */
+	char profile[65];
+	long ring_seconds;
+	bool agents_available;
+	int64_t wait_ms;
+	int64_t killed_ms; /* the last killgw; 0: never */
+	/* Of the task under way. */
+	unsigned step;
+	struct buf answers[3];
+	/* Trunks as they were last seen. */
+	struct reload_trunk *trunks;
+	size_t n_trunks;
+};
+
+int reload_freeswitch_init(struct reload_freeswitch *f, struct loop *l,
+			   struct db *db, struct verr *e);
+/* Nothing for one that was never made; the db is freed before. */
+void reload_freeswitch_release(struct reload_freeswitch *f);
+
+/*
+ * The gateways of a profile in what `sofia xmlstatus gateway` answers, one
+ * after the other: `*from` is NULL at first, the name is copied, false at the
+ * end.
+ */
+bool reload_next_gateway(const char **from, const char *xml,
+			 const char *profile, char name[65]);
+
+/* What a task asks first, ends with NULL; NULL: that is no task. */
+const char *const *reload_task_questions(const char *command);
+
+#endif
