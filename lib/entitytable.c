@@ -298,6 +298,14 @@ static const struct entity_field key_fields[] = {
 	  "only its SHA-256 is kept" },
 	ACTIVE, TIMES, END
 };
+
+static const struct entity_field admin_fields[] = {
+	{ "role", "role_name", ENTITY_TEXT, 0, NULL, valid_username,
+	  "the role of the database, a member of voip_tenant" },
+	{ "domain", "domain_id", ENTITY_REFERENCE, ENTITY_REQUIRED, "domain", NULL,
+	  "the one domain that it sees and changes" },
+	DESCRIPTION, ACTIVE, TIMES, END
+};
 /* clang-format on */
 
 const struct entity entities[] = {
@@ -335,5 +343,7 @@ const struct entity entities[] = {
 	  NULL, emergency_fields, NULL },
 	{ "key", "api_keys", "a key for the API", false, NULL, NULL,
 	  key_fields, NULL },
+	{ "admin", "domain_admins", "who administers one domain", false, NULL,
+	  NULL, admin_fields, NULL },
 	{ .name = NULL },
 };

@@ -44,6 +44,7 @@ static const struct ext_verb verbs[] = {
 	{ "route", EXT_KEY, ext_verb_route },
 	{ "set", EXT_KEY | EXT_FIELDS | EXT_WRITES | EXT_EACH, ext_set },
 	{ "show", EXT_KEY | EXT_SELECTS, ext_show },
+	{ "undo", EXT_ARGUMENTS | EXT_WRITES | EXT_LONG, ext_verb_undo },
 	{ .name = NULL },
 };
 

@@ -174,6 +174,8 @@ int ext_verb_doctor(struct db *db, struct ext_command *c, struct verr *e);
 int ext_print_removed(const struct ext_command *c, struct verr *e);
 int ext_verb_rm(struct db *db, struct ext_command *c, struct verr *e);
 int ext_verb_log(struct db *db, struct ext_command *c, struct verr *e);
+/* VERR_CONFLICT names what stands in the way. */
+int ext_verb_undo(struct db *db, struct ext_command *c, struct verr *e);
 
 /* What the proxy finds for a number; VERR_NOTFOUND when nothing. */
 int ext_verb_route(struct db *db, struct ext_command *c, struct verr *e);

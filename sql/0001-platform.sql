@@ -504,6 +504,21 @@ create table voip.api_keys (
 );
 create index api_keys_domain_idx on voip.api_keys (domain_id);
 
+-- Which tenant a role of the database that is a member of voip_tenant is held
+-- to (voip.scope_domain()).
+create table voip.domain_admins (
+	id bigint generated always as identity primary key,
+	role_name text not null unique
+		check (role_name ~ '^[A-Za-z0-9_.-]{1,63}$'),
+	domain_id bigint not null references voip.domains,
+	description text not null default ''
+		check (description = '' or voip.is_text(description)),
+	active boolean not null default true,
+	created_at timestamptz not null default now(),
+	updated_at timestamptz not null default now()
+);
+create index domain_admins_domain_idx on voip.domain_admins (domain_id);
+
 -- --- what rows get by themselves -----------------------------------------
 
 create function voip.touch() returns trigger
@@ -546,6 +561,24 @@ create trigger inherit_domain before insert on voip.queue_members
 	for each row execute function voip.inherit_domain('queues', 'queue_id');
 create trigger inherit_domain before insert on voip.ivr_entries
 	for each row execute function voip.inherit_domain('ivr_menus', 'ivr_id');
+
+-- A whole goes with its parts: they go first, while there is a whole that they
+-- can be named after.  TG_ARGV is their table and the column that points here.
+create function voip.remove_parts() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+	execute format('delete from voip.%I where %I = $1', tg_argv[0],
+		tg_argv[1]) using old.id;
+	return old;
+end
+$$;
+
+create trigger remove_parts before delete on voip.groups
+	for each row execute function voip.remove_parts('group_members', 'group_id');
+create trigger remove_parts before delete on voip.queues
+	for each row execute function voip.remove_parts('queue_members', 'queue_id');
+create trigger remove_parts before delete on voip.ivr_menus
+	for each row execute function voip.remove_parts('ivr_entries', 'ivr_id');
 
 -- A user's phone needs no media server unless somebody says so; everything
 -- else does.

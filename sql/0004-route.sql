@@ -3,18 +3,46 @@
 
 set local role voip_owner;
 
--- Only voip_api is held to one tenant, the one that it names in the setting
--- voip.domain ('*': the operator's keys, nothing: none).  An owner's view is
+-- Who asks: the role of the session, whatever function it is in.
+create function voip.caller() returns name
+language sql stable set search_path = pg_catalog, pg_temp return
+	coalesce(nullif(current_setting('role'), 'none')::name, session_user);
+
+-- The members of voip_tenant are held to the tenant that voip.domain_admins
+-- gives them; a superuser is a member of nothing here.
+create function voip.is_tenant(role name) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp return
+	pg_has_role(role, 'voip_tenant', 'usage')
+	and not (select r.rolsuper from pg_roles as r where r.rolname = role);
+
+-- May the caller see all tenants?  voip_api names the one that it works for in
+-- the setting voip.domain ('*': the operator's keys, nothing: none); whoever
+-- can act as voip_api is trusted with that.  An owner's view or function is
 -- outside of row-level security, so it asks here.
 create function voip.scope_all() returns boolean
-language sql stable return
-	current_user <> 'voip_api'
-	or coalesce(current_setting('voip.domain', true), '') = '*';
+language sql stable security definer set search_path = pg_catalog, pg_temp
+return case when voip.caller() = 'voip_api'
+	then coalesce(current_setting('voip.domain', true), '') = '*'
+	else not voip.is_tenant(voip.caller()) end;
 
+-- The one tenant that the caller may see, or null.
 create function voip.scope_domain() returns bigint
 language sql stable security definer set search_path = pg_catalog, pg_temp
-return (select d.id from voip.domains as d
-	where d.domain = current_setting('voip.domain', true));
+return case when voip.caller() = 'voip_api' then (
+	select d.id from voip.domains as d
+	where d.domain = current_setting('voip.domain', true))
+else (
+	select a.domain_id from voip.domain_admins as a
+	where a.role_name = voip.caller()::text and a.active
+		and voip.is_tenant(voip.caller())) end;
+
+-- May a tenant change rows of this table that are its own?  What it is itself,
+-- with its limits, and who administers it, is the operator's.
+create function voip.is_tenants(table_name text) returns boolean
+language sql immutable parallel safe return table_name in (
+	'users', 'groups', 'group_members', 'queues', 'queue_members',
+	'ivr_menus', 'ivr_entries', 'voicemail_boxes', 'conferences', 'trunks',
+	'extensions', 'api_keys');
 
 create view voip.vw_extensions as
 select e.id, e.domain_id, d.domain, e.extension, e.type, e.description,

@@ -242,7 +242,9 @@ begin
 end
 $$;
 
--- Make a table's changes known, its updated_at right and its tenants firm.
+-- Make a table's changes known, its updated_at right and its tenants firm.  Its
+-- foreign keys are checked at the end of each statement, but voip.undo() may
+-- put that off.
 create function voip.track(table_name text, key text,
 	secrets text[] default '{}') returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -253,7 +255,15 @@ declare
 			and attname = 'domain_id' and not attisdropped)
 		then 'r.domain_id' else 'null::bigint' end;
 	event text;
+	reference name;
 begin
+	for reference in select conname from pg_constraint
+		where conrelid = ('voip.' || table_name)::regclass
+		and contype = 'f'
+	loop
+		execute format('alter table voip.%I alter constraint %I
+			deferrable initially immediate', table_name, reference);
+	end loop;
 	if tenant = 'r.domain_id' then
 		execute format('create trigger stay before update on voip.%I
 			for each row when (old.domain_id is distinct from
@@ -298,5 +308,6 @@ select voip.track('media_nodes', 'r.destination');
 select voip.track('trusted_addresses', 'r.address::text');
 select voip.track('emergency_numbers', 'r.number');
 select voip.track('api_keys', 'r.key_name', '{hash}');
+select voip.track('domain_admins', 'r.role_name');
 
 reset role;

@@ -20,6 +20,10 @@ begin
 			execute format('create role %I login', name);
 		end if;
 	end loop;
+	-- its members are the logins of people who administer one tenant each
+	if to_regrole('voip_tenant') is null then
+		create role voip_tenant nologin;
+	end if;
 	if to_regrole('voip_owner') is null then
 		create role voip_owner nologin;
 	end if;

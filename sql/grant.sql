@@ -13,7 +13,7 @@ declare
 		'voip_ext', 'voip_dirxml', 'voip_cdr_ingest', 'voip_cdr_flush',
 		'voip_cdr', 'voip_rec', 'voip_prune', 'voip_api', 'voip_watch',
 		'voip_reload', 'voip_health', 'voip_failover', 'voip_report',
-		'kamailio'];
+		'voip_tenant', 'kamailio'];
 begin
 	execute format('revoke all on database %I from public', database);
 	foreach role in array grantees || array['public', 'freeswitch']::name[]
@@ -65,7 +65,7 @@ $$;
 
 grant usage on schema voip to voip_ext, voip_dirxml, voip_cdr_ingest,
 	voip_cdr_flush, voip_cdr, voip_rec, voip_prune, voip_api, voip_watch,
-	voip_reload, voip_health, voip_report, kamailio;
+	voip_reload, voip_health, voip_report, voip_tenant, kamailio;
 grant usage on schema kamailio to kamailio;
 grant usage on schema monitoring to voip_report, voip_health;
 
@@ -75,11 +75,15 @@ grant select, insert, update, delete on voip.domains, voip.users, voip.groups,
 	voip.group_members, voip.queues, voip.queue_members, voip.ivr_menus,
 	voip.ivr_entries, voip.voicemail_boxes, voip.conferences, voip.trunks,
 	voip.recording_policies, voip.extensions, voip.media_nodes,
-	voip.trusted_addresses, voip.emergency_numbers, voip.api_keys
-	to voip_ext, voip_api;
+	voip.trusted_addresses, voip.emergency_numbers, voip.api_keys,
+	voip.domain_admins
+	to voip_ext, voip_api, voip_tenant;
 grant select on voip.change, voip.change_part, voip.audit
-	to voip_ext, voip_api;
-grant select on voip.vw_extensions, voip.vw_routes to voip_ext, voip_api;
+	to voip_ext, voip_api, voip_tenant;
+grant execute on function voip.undo(bigint)
+	to voip_ext, voip_api, voip_tenant;
+grant select on voip.vw_extensions, voip.vw_routes
+	to voip_ext, voip_api, voip_tenant;
 grant select on voip.vw_extensions to voip_dirxml, voip_report, kamailio;
 
 grant select on voip.domains, voip.users, voip.groups, voip.group_members,
@@ -111,14 +115,14 @@ grant select (id, domain_id, name, active, updated_at) on voip.trunks
 grant execute on function voip.is_domain(text), voip.is_username(text),
 	voip.is_text(text), voip.is_host(text), voip.is_acl(text),
 	voip.is_file(text), voip.is_pattern(text), voip.pattern_regex(text),
-	voip.pattern_rank(text) to voip_ext, voip_api;
+	voip.pattern_rank(text) to voip_ext, voip_api, voip_tenant;
 grant execute on function voip.route(text, text),
 	voip.service_header(text, jsonb), voip.header_safe(text)
-	to voip_ext, voip_api, voip_dirxml;
+	to voip_ext, voip_api, voip_tenant, voip_dirxml;
 grant execute on function voip.scope_all(), voip.scope_domain()
-	to voip_ext, voip_api, voip_dirxml, voip_report, kamailio;
-grant execute on function voip.route_packed(text, text)
-	to kamailio, voip_ext, voip_api;
+	to voip_ext, voip_api, voip_tenant, voip_dirxml, voip_report, kamailio;
+-- It reads as its owner does: not for those who are held to one tenant.
+grant execute on function voip.route_packed(text, text) to kamailio, voip_ext;
 
 -- --- call records ---------------------------------------------------------
 -- The intake adds and cannot read what others sent; a conflict names the
@@ -131,7 +135,8 @@ declare
 	f regprocedure;
 begin
 	execute format('grant temporary on database %I
-		to voip_ext, voip_cdr_flush, voip_cdr', current_database());
+		to voip_owner, voip_ext, voip_tenant, voip_cdr_flush, voip_cdr',
+		current_database());
 	for g in select * from (values
 		('cdr_queue', 'insert, select (id)',
 			'voip_cdr_ingest, voip_api, voip_cdr'),
@@ -185,7 +190,7 @@ grant usage on sequence kamailio.location_id_seq,
 grant select on all tables in schema monitoring to voip_report, voip_health;
 
 -- --- one tenant at a time -------------------------------------------------
--- voip_api sees the tenant that it names in voip.domain (0004-route.sql); the
+-- voip_api and the members of voip_tenant see one tenant (0004-route.sql); the
 -- other programs work for all tenants.
 
 do $$
@@ -212,10 +217,9 @@ begin
 				|| own || ')'
 			when a.attname is null then 'false'
 			else 'domain_id = ' || own end as reads,
-			case when c.relname in ('domains', 'audit',
-				'change_part')
-				or a.attname is null then 'false'
-			else 'domain_id = ' || own end as writes
+			case when voip.is_tenants(c.relname)
+				then 'domain_id = ' || own
+			else 'false' end as writes
 		from pg_class as c
 		left join pg_attribute as a on a.attrelid = c.oid
 			and a.attname = 'domain_id' and not a.attisdropped
@@ -225,7 +229,7 @@ begin
 			'ivr_entries', 'voicemail_boxes', 'conferences',
 			'trunks', 'recording_policies', 'extensions',
 			'media_nodes', 'trusted_addresses',
-			'emergency_numbers', 'api_keys', 'audit',
+			'emergency_numbers', 'api_keys', 'domain_admins', 'audit',
 			'change', 'change_part', 'audit_secret')
 	loop
 		execute format('alter table voip.%1$I enable row level security;
@@ -234,9 +238,9 @@ begin
 			drop policy if exists tenant_writes on voip.%1$I;
 			create policy platform on voip.%1$I to %2$s using (true);
 			create policy tenant_reads on voip.%1$I for select
-				to voip_api using (%3$s or %4$s);
+				to voip_api, voip_tenant using (%3$s or %4$s);
 			create policy tenant_writes on voip.%1$I
-				to voip_api using (%3$s or %5$s)
+				to voip_api, voip_tenant using (%3$s or %5$s)
 				with check (%3$s or %5$s)',
 			t.name, everyone, whole, t.reads, t.writes);
 	end loop;
