@@ -14,7 +14,9 @@
 
 /* A batch may be large and the disk slow; the caller has no one waiting. */
 #define MIN_TIMEOUT_MS 60000
-#define DAY_US         (INT64_C(86400) * 1000000)
+/* Rows after which the queue's tables are looked at again. */
+#define ROTATE_AFTER 1000
+#define DAY_US       (INT64_C(86400) * 1000000)
 
 /* --- statements, from the one table of fields ------------------------------
  */
@@ -82,6 +84,8 @@ static const char dead_sql[] =
 	"attempts + 1 from voip.cdr_queue where id = $1 "
 	"on conflict (body_sha256) do nothing";
 
+static const char rotate_sql[] = "select voip.cdr_queue_rotate()";
+
 /* --- a batch ----------------------------------------------------------------
  */
 
@@ -105,6 +109,8 @@ struct flush {
 	struct buf ids;
 	struct row *rows;
 	size_t row_count;
+	long moved; /* since the queue's tables were looked at */
+	bool looked;
 	/* partitions that are known to be there */
 	bool months[MONTHS];
 };
@@ -460,6 +466,20 @@ flush_batch(struct flush *f, int *taken, struct flush_counts *counts,
 	return 0;
 }
 
+/* What was deleted takes room until its table is truncated (0003-cdr.sql). */
+static void
+rotate(struct flush *f)
+{
+	struct verr e = VERR_INIT;
+
+	if (f->looked && f->moved < ROTATE_AFTER)
+		return;
+	f->looked = true;
+	f->moved = 0;
+	if (db_query(f->db, NULL, rotate_sql, 0, NULL, &e) == -1)
+		log_warning("the queue's tables stay as they are: %s", e.msg);
+}
+
 /* --- again and again --------------------------------------------------------
  */
 
@@ -480,6 +500,9 @@ flush_run(struct flush *f, int stop_fd, struct flush_counts *counts,
 	do {
 		if (flush_batch(f, &taken, counts, e) == -1)
 			return verr_wrap(e, "cannot flush the CDR queue");
+		f->moved += taken;
+		if (taken == 0 || f->moved >= 4L * ROTATE_AFTER)
+			rotate(f);
 	} while (taken > 0 && !wait_stop(stop_fd, 0));
 	return 0;
 }

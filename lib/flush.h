@@ -8,6 +8,9 @@
  * deleted from the queue.  Whatever dies on the way, the rows are in the
  * queue or in their table.
  *
+ * The queue is three tables in turn; the flusher turns them and truncates what
+ * it has emptied, so that a forgotten transaction cannot make it grow.
+ *
  * A row that can never be stored moves to voip.cdr_dead in the same
  * transaction: one that is no CDR, that started longer than `cdr_keep` ago or
  * more than a day ahead, or that the table refuses; the refused one is found

@@ -8,21 +8,87 @@ set local role voip_owner;
 
 -- The exact bytes received.  A row leaves in the transaction that writes its
 -- leg or its dead letter.
+--
+-- A row that left stays on its page, and in its index, until no snapshot can
+-- see it: one forgotten transaction, here or on a standby with
+-- hot_standby_feedback, and a queue that is deleted from grows without end
+-- and gets slower with every row, whatever vacuum does.  So there are three
+-- tables in turn.  New rows go to the one that cdr_queue_turn points to;
+-- cdr_queue_rotate() turns to the next when it has grown, and truncates those
+-- that have been emptied, which no snapshot can prevent.
+create sequence voip.cdr_queue_turn minvalue 0 start 0;
+create sequence voip.cdr_queue_id;
 create table voip.cdr_queue (
-	id bigint generated always as identity primary key,
+	id bigint not null default nextval('voip.cdr_queue_id'),
+	turn smallint not null default
+		(coalesce(pg_sequence_last_value('voip.cdr_queue_turn'), 0) % 3),
 	received_at timestamptz not null default clock_timestamp(),
 	node text,         -- who took it in
 	peer text,         -- who sent it
 	query_uuid text,   -- ?uuid= of the request
 	content_type text,
 	body bytea not null,
-	attempts integer not null default 0
-) with (autovacuum_vacuum_scale_factor = 0,
-	autovacuum_vacuum_threshold = 2000,
-	autovacuum_vacuum_cost_delay = 0,
-	toast.autovacuum_vacuum_scale_factor = 0,
-	toast.autovacuum_vacuum_threshold = 10000,
-	toast.autovacuum_vacuum_cost_delay = 0);
+	attempts integer not null default 0,
+	primary key (id, turn)
+) partition by list (turn);
+alter sequence voip.cdr_queue_id owned by voip.cdr_queue.id;
+
+do $$
+declare
+	settings constant text := 'autovacuum_vacuum_scale_factor = 0,
+		autovacuum_vacuum_threshold = %s,
+		autovacuum_vacuum_cost_delay = 0';
+begin
+	for i in 0 .. 2 loop
+		execute format('create table voip.cdr_queue_%1$s
+			partition of voip.cdr_queue for values in (%1$s)
+			with (' || format(settings, 2000) || ', '
+			|| replace(format(settings, 10000), 'auto', 'toast.auto')
+			|| ')', i);
+	end loop;
+end
+$$;
+
+-- Turn to the next table when the present one is larger than `bytes`, and
+-- truncate the others where nothing is left.  How many were truncated.  It
+-- waits for nobody: what is busy is left for the next time.
+create function voip.cdr_queue_rotate(bytes bigint default 16777216)
+returns integer
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set lock_timeout = '50ms' as $$
+declare
+	present constant integer := coalesce(
+		pg_sequence_last_value('voip.cdr_queue_turn'), 0) % 3;
+	part text;
+	used boolean;
+	done integer := 0;
+begin
+	for i in 1 .. 2 loop
+		part := 'voip.cdr_queue_' || (present + i) % 3;
+		continue when pg_table_size(part::regclass) < bytes / 16;
+		begin
+			execute 'lock table only ' || part
+				|| ' in access exclusive mode';
+			execute 'select exists (select from ' || part || ')'
+				into used;
+			if not used then
+				execute 'truncate only ' || part;
+				done := done + 1;
+			end if;
+		exception when lock_not_available then
+			null;
+		end;
+	end loop;
+	if pg_table_size(('voip.cdr_queue_' || present)::regclass) > bytes
+	then
+		-- somebody else may have turned meanwhile
+		perform nextval('voip.cdr_queue_turn')
+		where coalesce(pg_sequence_last_value('voip.cdr_queue_turn'), 0)
+			% 3 = present;
+	end if;
+	return done;
+end
+$$;
 
 -- One row for each leg.  The columns that come from the body are the table
 -- CDR_FIELDS of lib/cdr.h.
@@ -151,8 +217,10 @@ do $$
 begin
 	if 'lz4' = any (select unnest(enumvals) from pg_settings
 		where name = 'default_toast_compression') then
-		alter table voip.cdr_queue
-			alter column body set compression lz4;
+		for i in 0 .. 2 loop
+			execute format('alter table voip.cdr_queue_%s
+				alter column body set compression lz4', i);
+		end loop;
 		alter table voip.cdr_dead
 			alter column body set compression lz4;
 	end if;

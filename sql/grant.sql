@@ -160,6 +160,9 @@ begin
 		execute format('grant %s on voip.%I to %s', g.privileges,
 			g.name, g.grantees);
 	end loop;
+	-- an insert asks which of the queue's tables has its turn
+	grant usage on sequence voip.cdr_queue_id, voip.cdr_queue_turn
+		to voip_cdr_ingest, voip_api, voip_cdr;
 	-- the functions that make, list and drop partitions
 	for f in select p.oid from pg_proc as p
 		where p.pronamespace = 'voip'::regnamespace

@@ -276,6 +276,48 @@ following() {
 			or usename = 'voip_cdr_flush' and query ilike 'commit%'")" -gt 0 ]
 }
 
+@test "the queue stays small while a forgotten transaction sees every dead row" {
+	local holder round size=0
+	mkfifo "$BATS_TEST_TMPDIR/hold"
+	psql -XqAt <"$BATS_TEST_TMPDIR/hold" >"$BATS_TEST_TMPDIR/held" 3>&- &
+	holder=$!
+	exec 8>"$BATS_TEST_TMPDIR/hold"
+	echo "begin isolation level repeatable read;
+		select 'held', count(*) from voip.domains;" >&8
+	wait_for grep -q held "$BATS_TEST_TMPDIR/held"
+	for round in {1..9}; do
+		# 6 MB that do not compress
+		sql "insert into voip.cdr_queue (body)
+		select convert_to(format('{\"variables\":{\"uuid\":\"r$round-%s\",
+			\"start_uepoch\":\"%s\"},\"x\":\"%s\"}', i,
+			(extract(epoch from now()) * 1000000)::bigint,
+			(select string_agg(md5(random()::text || j), '')
+				from generate_series(1, 190) as j)), 'UTF8')
+		from generate_series(1, 1000) as i"
+		run -0 voip-cdr-flush --set cdr_batch_size=500
+		[ "$output" = 'stored 1000, duplicate 0, dead 0' ]
+		size=$(sql "select sum(pg_table_size(relid)) from
+			pg_partition_tree('voip.cdr_queue') where isleaf")
+		[ "$size" -lt 40000000 ]
+	done
+	# the transaction did hold them: nothing is vacuumed away
+	[ "$size" -gt 6000000 ]
+	counted cdr 9000
+	exec 8>&-
+	wait "$holder"
+}
+
+@test "the queue's tables are not truncated while a row is left in them" {
+	queue 10
+	sql "update voip.cdr_queue set turn = 1 where id = (select min(id) from voip.cdr_queue)"
+	for _ in 1 2 3; do
+		sql 'select voip.cdr_queue_rotate(0)'
+		counted cdr_queue 10
+	done
+	run -0 voip-cdr-flush
+	[ "$output" = 'stored 10, duplicate 0, dead 0' ]
+}
+
 # stored_since COUNT: more legs than that are stored.
 stored_since() {
 	[ "$(count cdr)" -gt "$1" ]
