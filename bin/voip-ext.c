@@ -13,6 +13,7 @@ static char *fields;
 static char *sort;
 static const char **where;
 static int secrets;
+static char *secrets_to;
 static char *since, *until, *who;
 static int dry_run, limit;
 
@@ -36,6 +37,8 @@ static const struct poptOption options[] = {
 	  "list what fits, e.g. 'type=queue'; may be repeated", "CONDITION" },
 	{ "secrets", 0, POPT_ARG_NONE, &secrets, 0,
 	  "export what is kept of secrets: hashes, ciphertext", NULL },
+	{ "secrets-to", '\0', POPT_ARG_STRING, &secrets_to, 0,
+	  "write secrets that are made to a new FILE", "FILE" },
 	{ "limit", 0, POPT_ARG_INT, &limit, 0, "log no more than N lines",
 	  "N" },
 	{ "since", 0, POPT_ARG_STRING, &since, 0,
@@ -68,6 +71,7 @@ run(int argc, const char **argv, struct verr *e)
 				 .sort = sort,
 				 .where = where,
 				 .secrets = secrets,
+				 .secrets_to = secrets_to,
 				 .since = since,
 				 .until = until,
 				 .who = who,

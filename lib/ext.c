@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "extcommand.h"
 #include "hash.h"
@@ -81,11 +82,25 @@ run_in_transaction(struct db *db, const struct ext_verb *verb,
 		   struct ext_command *c, struct verr *e)
 {
 	bool each = c->range && verb->flags & EXT_EACH;
+	const char *path = c->options->secrets_to;
+	bool saved = false;
 	int rc = -1;
 
 	if (ext_begin(db, c, e) == 0 &&
-	    (each ? ext_range_each(db, verb, c, e) : verb->run(db, c, e)) == 0)
+	    (each ? ext_range_each(db, verb, c, e) : verb->run(db, c, e)) ==
+		    0 &&
+	    ext_save_made(c, e) == 0) {
+		saved = path && !c->options->dry_run;
 		rc = c->options->dry_run ? 0 : db_commit(db, e);
+	}
+	/* A commit without an answer may have happened: the file stays. */
+	if (rc == -1 && saved && e->kind != VERR_RETRY)
+		unlink(path);
+	else if (rc == -1 && saved)
+		verr_add(e,
+			 "\nhint: '%s' holds the secrets, should it have "
+			 "happened",
+			 path);
 	db_rollback(db);
 	if (rc == 0 && ext_print_made(c, e) == -1)
 		rc = -1;
@@ -186,6 +201,9 @@ parse_and_run(struct ext_command *c, int argc, const char **argv,
 
 	if (verb && c->options->cascade && !(verb->flags & EXT_CASCADES))
 		return verr_set(e, VERR_USAGE, "--cascade is not for '%s'",
+				verb->name);
+	if (verb && c->options->secrets_to && !(verb->flags & EXT_WRITES))
+		return verr_set(e, VERR_USAGE, "--secrets-to is not for '%s'",
 				verb->name);
 	if (verb && c->options->fix && !(verb->flags & EXT_FIXES))
 		return verr_set(e, VERR_USAGE, "--fix is not for '%s'",

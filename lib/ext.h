@@ -22,6 +22,8 @@ struct ext_options {
 	const char *sort;
 	const char **where; /* ends with NULL */
 	bool secrets;       /* of export */
+	/* A new file for the secrets that are made; NULL: standard output. */
+	const char *secrets_to;
 	/* Of log: NULL is all; limit 0 is the verb's own. */
 	const char *since;
 	const char *until;

@@ -150,6 +150,8 @@ int ext_user_of(struct db *db, const struct ext_command *c,
 
 /* The secrets that were made, if there are any. */
 int ext_print_made(const struct ext_command *c, struct verr *e);
+/* ... before the commit, into the file of --secrets-to. */
+int ext_save_made(const struct ext_command *c, struct verr *e);
 
 /* --- ext.c ------------------------------------------------------------- */
 

@@ -1,5 +1,7 @@
 /* What a command shows. */
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "extcommand.h"
 
@@ -22,18 +24,21 @@ made_of_range(const struct ext_command *c, struct out *out)
 	buf_release(&text);
 }
 
-int
-ext_print_made(const struct ext_command *c, struct verr *e)
+static bool
+has_made(const struct ext_command *c)
+{
+	return c->made || (c->range && c->range->random);
+}
+
+static int
+print_made(const struct ext_command *c, FILE *file, struct verr *e)
 {
 	const struct out_column columns[] = {
 		{ c->entity->name, OUT_TEXT },
 		{ c->made_name, OUT_TEXT },
 	};
-	struct out *out;
+	struct out *out = out_begin(file, c->options->format, columns, 2, e);
 
-	if (!c->made && !(c->range && c->range->random))
-		return 0;
-	out = out_begin(stdout, c->options->format, columns, 2, e);
 	if (!out)
 		return -1;
 	if (c->range && c->range->random)
@@ -41,4 +46,51 @@ ext_print_made(const struct ext_command *c, struct verr *e)
 	else
 		out_row(out, (const char *const[]){ c->key_text, c->made });
 	return out_end(out, e);
+}
+
+int
+ext_print_made(const struct ext_command *c, struct verr *e)
+{
+	if (!has_made(c) || c->options->secrets_to || c->options->dry_run)
+		return 0;
+	return print_made(c, stdout, e);
+}
+
+/* Nobody else may have prepared the file, and it is there after a crash. */
+static int
+save_made(const struct ext_command *c, const char *path, struct verr *e)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	FILE *file = fd == -1 ? NULL : fdopen(fd, "w");
+	int rc;
+
+	if (!file) {
+		verr_sys(e, VERR_SYSTEM, "cannot create '%s'", path);
+		if (fd != -1)
+			close(fd);
+		return -1;
+	}
+	rc = print_made(c, file, e);
+	if (rc == 0 && fsync(fd) == -1)
+		rc = verr_sys(e, VERR_SYSTEM, "cannot write '%s'", path);
+	if (fclose(file) == EOF && rc == 0)
+		rc = verr_sys(e, VERR_SYSTEM, "cannot write '%s'", path);
+	if (rc == -1)
+		unlink(path);
+	return rc;
+}
+
+int
+ext_save_made(const struct ext_command *c, struct verr *e)
+{
+	const char *path = c->options->secrets_to;
+
+	if (!path || c->options->dry_run)
+		return 0;
+	if (!has_made(c))
+		return verr_set(e, VERR_USAGE,
+				"no secret is made that '%s' could hold\n"
+				"hint: password=random",
+				path);
+	return save_made(c, path, e);
 }

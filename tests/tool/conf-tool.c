@@ -9,6 +9,7 @@
 #include "log.h"
 #include "opt.h"
 #include "out.h"
+#include "progress.h"
 #include "valid.h"
 
 static char *word;
@@ -103,6 +104,21 @@ cmd_manual(int argc, const char **argv, struct verr *e)
 }
 
 /* Each argument is a row of "name|number|flag|raw"; "~" is null. */
+/* Work that began long ago. */
+static int
+cmd_progress(int argc, const char **argv, struct verr *e)
+{
+	struct progress p;
+
+	(void)argc, (void)argv, (void)e;
+	progress_begin(&p, "work", "things", 10);
+	p.began_ms -= 60000;
+	p.shown_ms -= 60000;
+	progress_add(&p, 5);
+	progress_end(&p);
+	return 0;
+}
+
 static int
 cmd_rows(int argc, const char **argv, struct verr *e)
 {
@@ -200,6 +216,7 @@ static const struct opt_command commands[] = {
 	{ "log", "EVENT VALUE [LAST]", "write log lines", 2, 3, cmd_log },
 	{ "manual", "", "print the heads of voip.conf(5)", 0, 0, cmd_manual },
 	{ "ms", "NAME", "print a duration", 1, 1, cmd_ms },
+	{ "progress", "", "be at work for long", 0, 0, cmd_progress },
 	{ "reload", "FILE", "load again from FILE", 1, 1, cmd_reload },
 	{ "rows", "ROW...", "print rows", 0, -1, cmd_rows },
 	{ "template", "", "print what etc/voip.conf holds", 0, 0,
