@@ -30,6 +30,7 @@ has_made(const struct ext_command *c)
 	return c->made || (c->range && c->range->random);
 }
 
+/* To standard output without a file. */
 static int
 print_made(const struct ext_command *c, FILE *file, struct verr *e)
 {
@@ -37,7 +38,9 @@ print_made(const struct ext_command *c, FILE *file, struct verr *e)
 		{ c->entity->name, OUT_TEXT },
 		{ c->made_name, OUT_TEXT },
 	};
-	struct out *out = out_begin(file, c->options->format, columns, 2, e);
+	enum out_format format = c->options->format;
+	struct out *out = file ? out_begin(file, format, columns, 2, e)
+			       : out_begin(stdout, format, columns, 2, e);
 
 	if (!out)
 		return -1;
@@ -53,7 +56,7 @@ ext_print_made(const struct ext_command *c, struct verr *e)
 {
 	if (!has_made(c) || c->options->secrets_to || c->options->dry_run)
 		return 0;
-	return print_made(c, stdout, e);
+	return print_made(c, NULL, e);
 }
 
 /* Nobody else may have prepared the file, and it is there after a crash. */

@@ -2,6 +2,7 @@
 # voip-ext: fields, order, conditions; ranges and templates; completion;
 # reading on a standby; what a refusal says.
 # shellcheck disable=SC2154,SC2030,SC2031 # each test is a subshell
+# shellcheck disable=SC1003,SC2016,SC2094 # what looks like it is meant so
 
 load helper
 
