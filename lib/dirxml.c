@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "answer.h"
+#include "brake.h"
 #include "fsxml.h"
 #include "log.h"
 #include "lookup.h"
@@ -14,6 +15,7 @@
 
 struct dirxml {
 	struct resolver *resolver;
+	struct brake *brake;
 	struct buf document; /* with the domain as it was asked */
 };
 
@@ -124,10 +126,55 @@ spell(struct buf *out, const struct resolved *answer, const char *asked)
 	return true;
 }
 
+static bool
+is_login(const struct lookup *l)
+{
+	return strcmp(l->action, "sip_auth") == 0;
+}
+
+/* mod_sofia writes `ip` itself, after what the phone sent, and encodes it. */
+static struct brake_login
+login_of(const struct lookup *l)
+{
+	const struct form_pair *ip = form_last(&l->form, "ip");
+
+	return (struct brake_login){ .address = ip ? ip->value : NULL,
+				     .user = l->user,
+				     .domain = l->domain };
+}
+
+static bool
+is_braked(struct dirxml *d, struct lookup *l)
+{
+	struct brake_login login;
+	const char *why;
+
+	if (!is_login(l))
+		return false;
+	login = login_of(l);
+	why = brake_try(d->brake, &login, loop_now_ms());
+	if (why)
+		l->refused = why;
+	return why;
+}
+
+static void
+note_unknown(struct dirxml *d, const struct lookup *l)
+{
+	struct brake_login login;
+
+	if (!is_login(l))
+		return;
+	login = login_of(l);
+	brake_unknown(d->brake, &login, loop_now_ms());
+}
+
 static void
 give(struct dirxml *d, struct http_request *r, const struct lookup *l,
      const struct resolved *answer)
 {
+	if (!answer->e && !answer->found)
+		note_unknown(d, l);
 	if (answer->e)
 		reply_unavailable(r, l, answer->e);
 	else if (!answer->found)
@@ -190,6 +237,8 @@ serve(struct http_request *r, struct dirxml *d, const char *section)
 	if (lookup_parse(&l, section, get ? r->query : r->body.data,
 			 get ? strlen(r->query) : r->body.len, &e) == -1) {
 		http_reply_error(r, &e);
+	} else if (is_braked(d, &l)) {
+		reply_not_found(r, &l);
 	} else if (resolver_known(d->resolver, &l, &answer)) {
 		give(d, r, &l, &answer);
 	} else {
@@ -276,8 +325,10 @@ dirxml_new(struct loop *loop, struct verr *e)
 		return NULL;
 	}
 	d->document = BUF_INIT;
-	d->resolver = resolver_new(loop, e);
+	d->brake = brake_new(e);
+	d->resolver = d->brake ? resolver_new(loop, d->brake, e) : NULL;
 	if (!d->resolver) {
+		brake_free(d->brake);
 		free(d);
 		return NULL;
 	}
@@ -290,6 +341,7 @@ dirxml_free(struct dirxml *d)
 	if (!d)
 		return;
 	resolver_free(d->resolver);
+	brake_free(d->brake);
 	buf_release(&d->document);
 	free(d);
 }
@@ -298,6 +350,7 @@ void
 dirxml_reload(struct dirxml *d)
 {
 	resolver_reload(d->resolver);
+	brake_reload(d->brake);
 }
 
 int

@@ -78,6 +78,12 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
 	  "as their time to live.")                                            \
 	X(CACHE_RESYNCS, DIRXML, COUNTER, "voip_dirxml_resyncs_total", "",     \
 	  "Times that every answer had to be asked anew.")                     \
+	X(BRAKE_UNKNOWN, DIRXML, COUNTER, "voip_dirxml_braked_total",          \
+	  "reason=\"unknown\"", "Logins refused by a brake.")                  \
+	X(BRAKE_ADDRESS, DIRXML, COUNTER, "voip_dirxml_braked_total",          \
+	  "reason=\"address\"", "Logins refused by a brake.")                  \
+	X(BRAKE_USER, DIRXML, COUNTER, "voip_dirxml_braked_total",             \
+	  "reason=\"user\"", "Logins refused by a brake.")                     \
 	X(SNAPSHOT_AGE, DIRXML, GAUGE, "voip_dirxml_snapshot_age_seconds", "", \
 	  "Age of the answers on disk; -1: there are none.")                   \
 	X(SNAPSHOT_FAILURES, DIRXML, COUNTER,                                  \

@@ -19,6 +19,7 @@
 
 #define PATIENCE_MS 250
 #define ASK_BUCKETS 256
+#define TRUSTED_MAX 200
 #define HURRY_MS    20 /* less time than this is not worth a question */
 
 struct resolver_wait {
@@ -48,6 +49,7 @@ struct resolver {
 	struct loop *loop;
 	struct db *writer; /* and listener */
 	struct db *any;    /* not connected before it is needed */
+	struct brake *brake;
 	struct cache *cache;
 	struct changes *changes;
 	struct snapshot *snapshot;
@@ -412,6 +414,32 @@ resync(struct resolver *v)
 }
 
 static void
+on_trusted(struct db_result *result, const struct verr *e, void *arg)
+{
+	const char *addresses[TRUSTED_MAX];
+	struct resolver *v = arg;
+	size_t count = 0;
+
+	if (e->kind != VERR_NONE) {
+		log_warning("the brakes do not know the trusted addresses: %s",
+			    e->msg);
+		return;
+	}
+	for (; count < (size_t)db_rows(result) && count < TRUSTED_MAX; count++)
+		addresses[count] = db_value(result, (int)count, 0);
+	brake_trust(v->brake, addresses, count);
+}
+
+static void
+ask_for_trusted(struct resolver *v)
+{
+	db_send(v->writer,
+		"select address::text from voip.trusted_addresses "
+		"where active order by address limit 200",
+		0, NULL, 0, on_trusted, v);
+}
+
+static void
 on_writer(bool up, void *arg)
 {
 	struct resolver *v = arg;
@@ -420,6 +448,7 @@ on_writer(bool up, void *arg)
 	if (up) {
 		log_info("the database tells its changes");
 		resync(v);
+		ask_for_trusted(v);
 	} else {
 		log_warning("the database does not tell its changes: an "
 			    "answer may be as old as its time to live");
@@ -441,6 +470,9 @@ on_notify(const char *channel, const char *payload, void *arg)
 			    e.msg);
 		change.op = CHANGE_RESYNC;
 	}
+	if (change.op == CHANGE_RESYNC ||
+	    strcmp(change.table, "trusted_addresses") == 0)
+		ask_for_trusted(v);
 	changes_note(v->changes, &change);
 }
 
@@ -455,7 +487,7 @@ read_settings(struct resolver *v)
 }
 
 struct resolver *
-resolver_new(struct loop *loop, struct verr *e)
+resolver_new(struct loop *loop, struct brake *brake, struct verr *e)
 {
 	struct db_options options = { .role = "voip_dirxml",
 				      .retry = DB_RETRY_NEVER };
@@ -466,6 +498,7 @@ resolver_new(struct loop *loop, struct verr *e)
 		return NULL;
 	}
 	v->loop = loop;
+	v->brake = brake;
 	v->key = v->document = BUF_INIT;
 	read_settings(v);
 	if (fs_settings_read(&v->settings, e) == -1 ||

@@ -27,6 +27,7 @@
 
 #include <stdbool.h>
 
+#include "brake.h"
 #include "buf.h"
 #include "lookup.h"
 #include "loop.h"
@@ -34,8 +35,12 @@
 
 struct resolver;
 
-/* NULL: why is in `e`.  The caller frees it with resolver_free(). */
-struct resolver *resolver_new(struct loop *loop, struct verr *e);
+/*
+ * NULL: why is in `e`.  The caller frees it with resolver_free().  `brake` is
+ * borrowed; it is told whom the database trusts.
+ */
+struct resolver *
+resolver_new(struct loop *loop, struct brake *brake, struct verr *e);
 void resolver_free(struct resolver *v);
 /* The settings were read anew; what is wrong in them is logged. */
 void resolver_reload(struct resolver *v);
