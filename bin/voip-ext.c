@@ -12,10 +12,11 @@ static int fix;
 static char *fields;
 static char *sort;
 static const char **where;
-static int secrets;
 static char *secrets_to;
 static char *since, *until, *who;
 static int dry_run, limit;
+static int secrets, csv, prune, all_domains, partial;
+static char *rejects;
 
 static int arguments;
 static char **argument;
@@ -47,6 +48,15 @@ static const struct poptOption options[] = {
 	{ "until", 0, POPT_ARG_STRING, &until, 0,
 	  "log what changed before TIME", "TIME" },
 	{ "who", 0, POPT_ARG_STRING, &who, 0, "log what NAME changed", "NAME" },
+	{ "csv", 0, POPT_ARG_NONE, &csv, 0, "apply a file of CSV", NULL },
+	{ "prune", 0, POPT_ARG_NONE, &prune, 0,
+	  "apply: remove what the file lacks", NULL },
+	{ "all-domains", 0, POPT_ARG_NONE, &all_domains, 0,
+	  "... in domains that the file does not name, too", NULL },
+	{ "partial", 0, POPT_ARG_NONE, &partial, 0,
+	  "apply: take what is right, see --rejects", NULL },
+	{ "rejects", 0, POPT_ARG_STRING, &rejects, 0,
+	  "... and write what is wrong here", "FILE" },
 	POPT_TABLEEND
 };
 
@@ -76,6 +86,11 @@ run(int argc, const char **argv, struct verr *e)
 				 .until = until,
 				 .who = who,
 				 .limit = limit,
+				 .csv_input = csv,
+				 .prune = prune,
+				 .all_domains = all_domains,
+				 .partial = partial,
+				 .rejects = rejects,
 				 .argc = arguments,
 				 .argv = argument };
 	int rc = out_format_from_options(&o.format, e);

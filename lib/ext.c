@@ -35,6 +35,7 @@ verb_fields(struct db *db, struct ext_command *c, struct verr *e)
 
 static const struct ext_verb verbs[] = {
 	{ "add", EXT_KEY | EXT_FIELDS | EXT_WRITES | EXT_RANGES, ext_add },
+	{ "apply", EXT_ARGUMENTS | EXT_TRANSACTIONS | EXT_LONG, ext_apply },
 	{ "doctor", EXT_ARGUMENTS | EXT_FIXES | EXT_LONG, ext_verb_doctor },
 	{ "export", EXT_LONG, ext_export },
 	{ "fields", EXT_NO_DATABASE, verb_fields },

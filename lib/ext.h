@@ -30,6 +30,9 @@ struct ext_options {
 	const char *who;
 	int limit;
 	bool fix; /* of doctor: mend what is safe */
+	/* Of apply, see bulk.h. */
+	bool csv_input, prune, all_domains, partial;
+	const char *rejects;
 	enum out_format format;
 	/*
 	 * The program's own arguments, which everybody can read: values of

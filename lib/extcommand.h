@@ -182,6 +182,7 @@ int ext_verb_undo(struct db *db, struct ext_command *c, struct verr *e);
 /* What the proxy finds for a number; VERR_NOTFOUND when nothing. */
 int ext_verb_route(struct db *db, struct ext_command *c, struct verr *e);
 /* Rows as files have them; see entitybulk.h. */
+int ext_apply(struct db *db, struct ext_command *c, struct verr *e);
 int ext_export(struct db *db, struct ext_command *c, struct verr *e);
 
 #endif

@@ -383,8 +383,8 @@ run(const struct opt_program *program, struct options *o, poptContext ctx,
 }
 
 /* One message, one write; what came from outside cannot move the cursor. */
-static void
-report(const struct verr *e)
+void
+opt_complain(const struct verr *e)
 {
 	const char *p = e->msg;
 	struct buf b = BUF_INIT;
@@ -427,7 +427,7 @@ out:
 	if ((fflush(stdout) == EOF || ferror(stdout)) && e.kind == VERR_NONE)
 		verr_sys(&e, VERR_SYSTEM, "cannot write to standard output");
 	if (e.kind != VERR_NONE)
-		report(&e);
+		opt_complain(&e);
 	if (ctx)
 		poptFreeContext(ctx);
 	options_release(&o);

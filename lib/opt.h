@@ -56,6 +56,9 @@ struct opt_program {
 /* Parse and run.  Returns what main() must return. */
 int opt_main(int argc, const char **argv, const struct opt_program *program);
 
+/* Report an error that is not the last one; as the last one is. */
+void opt_complain(const struct verr *e);
+
 /* The word given with --format, or NULL. */
 const char *opt_format_word(void);
 

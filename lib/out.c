@@ -65,6 +65,26 @@ out_is_terminal(FILE *file)
 }
 
 void
+out_line(char sign, const char *text)
+{
+	const char *color = sign == '+'   ? "\033[32m"
+			    : sign == '-' ? "\033[31m"
+			    : sign == '~' ? "\033[33m"
+					  : NULL;
+	struct buf line = BUF_INIT;
+	bool colored = color && out_is_terminal(stdout);
+
+	if (colored)
+		buf_puts(&line, color);
+	utf8_escape(&line, text, strlen(text));
+	if (colored)
+		buf_puts(&line, "\033[0m");
+	buf_putc(&line, '\n');
+	fwrite(line.data, 1, line.len, stdout);
+	buf_release(&line);
+}
+
+void
 out_json_string(struct buf *b, const char *s, size_t len)
 {
 	utf8_json(b, s, len);

@@ -56,6 +56,12 @@ bool out_failed(const struct out *o);
 /* Prints what is pending and frees `o` (NULL-safe), also on error. */
 int out_end(struct out *o, struct verr *e);
 
+/*
+ * A line of text for people on standard output; on a terminal '+' is green, '-'
+ * red and '~' yellow, and what could move the cursor is escaped everywhere.
+ */
+void out_line(char sign, const char *text);
+
 /* A string as a JSON string with its quotes; invalid UTF-8 is repaired. */
 void out_json_string(struct buf *b, const char *s, size_t len);
 

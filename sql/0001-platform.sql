@@ -215,7 +215,8 @@ create table voip.queues (
 	created_at timestamptz not null default now(),
 	updated_at timestamptz not null default now(),
 	unique (domain_id, name),
-	unique (domain_id, extension),
+	-- a file may let two change places
+	unique (domain_id, extension) deferrable,
 	unique (domain_id, id)
 );
 
@@ -254,7 +255,8 @@ create table voip.ivr_menus (
 	created_at timestamptz not null default now(),
 	updated_at timestamptz not null default now(),
 	unique (domain_id, name),
-	unique (domain_id, extension),
+	-- a file may let two change places
+	unique (domain_id, extension) deferrable,
 	unique (domain_id, id)
 );
 

@@ -1,0 +1,236 @@
+/* A record of either form as names with values. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bulk.h"
+#include "csv.h"
+#include "hash.h"
+
+void
+bulk_row_release(struct bulk_row *row)
+{
+	for (size_t i = 0; i < row->nowned; i++) {
+		hash_wipe(row->owned[i], strlen(row->owned[i]));
+		free(row->owned[i]);
+	}
+	json_decref(row->json);
+}
+
+static const char *
+own(struct bulk_row *row, char *text, struct verr *e)
+{
+	if (text)
+		row->owned[row->nowned++] = text;
+	else
+		verr_set(e, VERR_RETRY, "out of memory");
+	return text;
+}
+
+static int
+add_member(struct bulk_row *row, const char *name, const char *value,
+	   struct verr *e)
+{
+	if (strcmp(name, "entity") == 0)
+		row->entity = value;
+	else if (strcmp(name, "key") == 0)
+		row->key = value;
+	else if (strcmp(name, "reason") == 0)
+		return 0;
+	else if (row->n == BULK_COLUMNS * 2)
+		return verr_set(e, VERR_INPUT, "too many fields");
+	else
+		row->members[row->n++] = (struct bulk_member){ name, value };
+	return 0;
+}
+
+/* --- JSON ------------------------------------------------------------- */
+
+static const char *
+skip_blank(const char *p)
+{
+	return p + strspn(p, " \t\r\n");
+}
+
+static const char *
+skip_string(const char *p)
+{
+	for (p++; *p != '"'; p++)
+		if (*p == '\\')
+			p++;
+	return p + 1;
+}
+
+/* The end of a value that is known to be right. */
+static const char *
+skip_value(const char *p)
+{
+	int depth = 0;
+
+	do {
+		if (*p == '"') {
+			p = skip_string(p);
+			continue;
+		}
+		if (*p == '{' || *p == '[')
+			depth++;
+		else if (*p == '}' || *p == ']')
+			depth--;
+		p++;
+	} while (depth > 0 || !strchr(",}] \t\r\n", *p));
+	return p;
+}
+
+/*
+ * The text of a member's value, because jansson rounds numbers.  `line` is an
+ * object that jansson has taken; a name is compared as it stands there.
+ */
+static char *
+raw_value(const char *line, const char *name)
+{
+	const char *p = skip_blank(skip_blank(line) + 1);
+	size_t len = strlen(name);
+
+	while (*p == '"') {
+		const char *key = p + 1, *value, *end;
+
+		p = skip_string(p);
+		value = skip_blank(skip_blank(p) + 1);
+		end = skip_value(value);
+		if ((size_t)(p - 1 - key) == len && memcmp(key, name, len) == 0)
+			return strndup(value, (size_t)(end - value));
+		p = skip_blank(end);
+		if (*p == ',')
+			p = skip_blank(p + 1);
+	}
+	return NULL;
+}
+
+/* Networks may be an array of strings. */
+static char *
+join_array(const json_t *array)
+{
+	struct buf b = BUF_INIT;
+	size_t i;
+	json_t *part;
+
+	json_array_foreach (array, i, part) {
+		if (!json_is_string(part)) {
+			buf_release(&b);
+			return NULL;
+		}
+		buf_printf(&b, "%s%s", i ? "," : "", json_string_value(part));
+	}
+	if (b.len == 0)
+		return strdup("");
+	return buf_detach(&b);
+}
+
+static const char *
+text_of(struct bulk_row *row, const char *line, const char *name,
+	const json_t *value, struct verr *e)
+{
+	char number[32], *text;
+
+	switch (json_typeof(value)) {
+	case JSON_STRING:
+		return json_string_value(value);
+	case JSON_NULL:
+		return "";
+	case JSON_TRUE:
+		return "true";
+	case JSON_FALSE:
+		return "false";
+	case JSON_INTEGER:
+		snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT,
+			 json_integer_value(value));
+		return own(row, strdup(number), e);
+	case JSON_OBJECT:
+	case JSON_REAL:
+		text = raw_value(line, name);
+		break;
+	default:
+		text = join_array(value);
+	}
+	if (text)
+		return own(row, text, e);
+	verr_set(e, VERR_INPUT, "the value of '%s' cannot be read", name);
+	return NULL;
+}
+
+static int
+parse_json(struct bulk_row *row, const struct bulk_record *r, struct verr *e)
+{
+	json_error_t error;
+	const char *name, *text;
+	json_t *value, *json;
+
+	json = json_loadb(r->text, r->len, JSON_REJECT_DUPLICATES, &error);
+	row->json = json;
+	if (!json)
+		return verr_set(e, VERR_INPUT, "not JSON: %s at column %d",
+				error.text, error.column);
+	if (!json_is_object(json))
+		return verr_set(e, VERR_INPUT, "not a JSON object");
+	json_object_foreach (row->json, name, value) {
+		text = text_of(row, r->text, name, value, e);
+		if (!text || add_member(row, name, text, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- CSV -------------------------------------------------------------- */
+
+static int
+parse_header(struct bulk *b, const struct bulk_record *r, struct verr *e)
+{
+	buf_add(&b->header, r->text, r->len);
+	if (buf_failed(&b->header))
+		return verr_set(e, VERR_RETRY, "out of memory");
+	b->nnames = csv_split(b->header.data, b->names,
+			      sizeof(b->names) / sizeof(b->names[0]), e);
+	if (b->nnames == -1)
+		return -1;
+	for (int i = 0; i < b->nnames; i++)
+		for (int j = 0; j < i; j++)
+			if (strcmp(b->names[i], b->names[j]) == 0)
+				return verr_set(e, VERR_INPUT,
+						"column '%s' is there twice",
+						b->names[i]);
+	return 0;
+}
+
+static int
+parse_csv(struct bulk *b, struct bulk_row *row, const struct bulk_record *r,
+	  struct verr *e)
+{
+	const char *values[BULK_COLUMNS * 2];
+	int n = csv_split(r->text, values, BULK_COLUMNS * 2, e);
+
+	if (n == -1)
+		return -1;
+	if (n != b->nnames)
+		return verr_set(e, VERR_INPUT,
+				"%d fields, but the first line names %d", n,
+				b->nnames);
+	for (int i = 0; i < n; i++)
+		if (add_member(row, b->names[i], values[i], e) == -1)
+			return -1;
+	return 0;
+}
+
+int
+bulk_parse(struct bulk *b, struct bulk_row *row, const struct bulk_record *r,
+	   struct verr *e)
+{
+	*row = (struct bulk_row){ 0 };
+	if (r->problem)
+		return verr_set(e, VERR_INPUT, "%s", r->problem);
+	if (!b->o->csv)
+		return parse_json(row, r, e);
+	if (b->nnames == 0)
+		return parse_header(b, r, e);
+	return parse_csv(b, row, r, e);
+}
