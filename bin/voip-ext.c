@@ -15,7 +15,7 @@ static const char **where;
 static char *secrets_to;
 static char *since, *until, *who;
 static int dry_run, limit;
-static int secrets, csv, prune, all_domains, partial;
+static int secrets, prune, all_domains, partial;
 static char *rejects;
 
 static int arguments;
@@ -48,7 +48,6 @@ static const struct poptOption options[] = {
 	{ "until", 0, POPT_ARG_STRING, &until, 0,
 	  "log what changed before TIME", "TIME" },
 	{ "who", 0, POPT_ARG_STRING, &who, 0, "log what NAME changed", "NAME" },
-	{ "csv", 0, POPT_ARG_NONE, &csv, 0, "apply a file of CSV", NULL },
 	{ "prune", 0, POPT_ARG_NONE, &prune, 0,
 	  "apply: remove what the file lacks", NULL },
 	{ "all-domains", 0, POPT_ARG_NONE, &all_domains, 0,
@@ -86,7 +85,6 @@ run(int argc, const char **argv, struct verr *e)
 				 .until = until,
 				 .who = who,
 				 .limit = limit,
-				 .csv_input = csv,
 				 .prune = prune,
 				 .all_domains = all_domains,
 				 .partial = partial,

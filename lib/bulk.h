@@ -23,9 +23,8 @@
 struct bulk_options {
 	const char *path;          /* "-": standard input */
 	const struct entity *only; /* of rows that do not say, or NULL */
-	bool csv;
-	const char *domain;  /* every row must be of it; or NULL */
-	bool prune;          /* remove what the file lacks */
+	const char *domain;        /* every row must be of it; or NULL */
+	bool prune;                /* remove what the file lacks */
 	bool all_domains;    /* ... in domains that it does not name too */
 	const char *rejects; /* write what is wrong here and go on, or NULL */
 	bool dry_run;        /* plan, do, and roll back */
@@ -61,6 +60,7 @@ struct bulk {
 	const struct bulk_options *o;
 	struct bulk_file file;
 	struct bulk_table tables[BULK_ENTITIES]; /* in order; ends without t */
+	bool json; /* else CSV, when something was read */
 	/* The columns of CSV; borrowed from `header`. */
 	const char *names[BULK_COLUMNS * 2];
 	int nnames;

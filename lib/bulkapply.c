@@ -59,8 +59,7 @@ read_all(struct bulk *b, struct verr *e)
 	struct bulk_record r;
 	int rc;
 
-	if (bulk_file_open(&b->file, b->o->path, b->o->csv, b->o->rejects, e) ==
-	    -1)
+	if (bulk_file_open(&b->file, b->o->path, false, b->o->rejects, e) == -1)
 		return -1;
 	progress_begin(&b->progress, "read", "lines", 0);
 	while ((rc = bulk_file_next(&b->file, &r, e)) == 1) {
@@ -274,7 +273,8 @@ begin(struct bulk *b, struct verr *e)
 {
 	const char *domain = b->o->domain ? b->o->domain : "";
 
-	if (db_begin(b->db, e) == -1 || entity_actor(b->db, b->o->command, e) == -1 ||
+	if (db_begin(b->db, e) == -1 ||
+	    entity_actor(b->db, b->o->command, e) == -1 ||
 	    db_script(
 		    b->db,
 		    "set local lock_timeout = 0; set local jit = off;"

@@ -160,6 +160,14 @@ text_of(struct bulk_row *row, const char *line, const char *name,
 }
 
 static int
+near(const char *text)
+{
+	const char *p = strstr(text, " near ");
+
+	return (int)(p ? (size_t)(p - text) : strlen(text));
+}
+
+static int
 parse_json(struct bulk_row *row, const struct bulk_record *r, struct verr *e)
 {
 	json_error_t error;
@@ -168,9 +176,10 @@ parse_json(struct bulk_row *row, const struct bulk_record *r, struct verr *e)
 
 	json = json_loadb(r->text, r->len, JSON_REJECT_DUPLICATES, &error);
 	row->json = json;
+	/* What it is near may be a secret. */
 	if (!json)
-		return verr_set(e, VERR_INPUT, "not JSON: %s at column %d",
-				error.text, error.column);
+		return verr_set(e, VERR_INPUT, "not JSON: %.*s at column %d",
+				near(error.text), error.text, error.column);
 	if (!json_is_object(json))
 		return verr_set(e, VERR_INPUT, "not a JSON object");
 	json_object_foreach (row->json, name, value) {
@@ -186,6 +195,7 @@ parse_json(struct bulk_row *row, const struct bulk_record *r, struct verr *e)
 static int
 parse_header(struct bulk *b, const struct bulk_record *r, struct verr *e)
 {
+	b->file.csv = true;
 	buf_add(&b->header, r->text, r->len);
 	if (buf_failed(&b->header))
 		return verr_set(e, VERR_RETRY, "out of memory");
@@ -228,7 +238,10 @@ bulk_parse(struct bulk *b, struct bulk_row *row, const struct bulk_record *r,
 	*row = (struct bulk_row){ 0 };
 	if (r->problem)
 		return verr_set(e, VERR_INPUT, "%s", r->problem);
-	if (!b->o->csv)
+	/* The first record tells which form it is. */
+	if (b->nnames == 0 && !b->json)
+		b->json = !b->o->only || *skip_blank(r->text) == '{';
+	if (b->json)
 		return parse_json(row, r, e);
 	if (b->nnames == 0)
 		return parse_header(b, r, e);

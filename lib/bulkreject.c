@@ -207,7 +207,7 @@ write_all(struct bulk *b, FILE *file, struct verr *e)
 	struct buf out = BUF_INIT, record = BUF_INIT, reasons = BUF_INIT;
 	int rc = 0;
 
-	if (b->o->csv)
+	if (b->file.csv)
 		add_csv_head(b, &out);
 	for (size_t i = 0; rc == 0 && i < b->nerrors;) {
 		const struct bulk_error *error = &b->errors[i];
@@ -217,7 +217,7 @@ write_all(struct bulk *b, FILE *file, struct verr *e)
 		i = add_reasons(b, i, &reasons);
 		rc = bulk_file_fetch(&b->file, error->offset, error->size,
 				     &record, e);
-		if (rc == 0 && b->o->csv)
+		if (rc == 0 && b->file.csv)
 			add_csv(b, &out, &record, reasons.data);
 		else if (rc == 0)
 			add_json(&out, &record, reasons.data);

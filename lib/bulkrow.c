@@ -491,11 +491,12 @@ take(struct bulk *b, const struct bulk_record *r, const struct bulk_row *row,
 int
 bulk_take(struct bulk *b, const struct bulk_record *r, struct verr *e)
 {
-	bool head = b->o->csv && b->nnames == 0;
 	struct verr why = VERR_INIT;
 	struct bulk_row row;
+	bool head = b->nnames == 0;
 	int rc = bulk_parse(b, &row, r, &why);
 
+	head = head && b->file.csv;
 	if (rc == -1 && (why.kind != VERR_INPUT || head)) {
 		*e = why;
 		if (head)

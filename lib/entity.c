@@ -96,7 +96,10 @@ key_syntax(const struct entity *t, const char *text, const char *missing,
 			t->in_domain ? "NAME@DOMAIN" : "NAME");
 }
 
-/* The domain is after the last '@', the parent before the first '/'. */
+/*
+ * The domain is after the last '@', the parent before the last '/': names of
+ * people's choice may hold both, users and digits hold neither.
+ */
 int
 entity_key_parse(struct entity_key *key, const struct entity *t,
 		 const char *text, struct verr *e)
@@ -115,7 +118,7 @@ entity_key_parse(struct entity_key *key, const struct entity *t,
 		end = p;
 	}
 	if (t->parent) {
-		p = memchr(text, '/', (size_t)(end - text));
+		p = memrchr(text, '/', (size_t)(end - text));
 		if (!p || p == text)
 			return key_syntax(t, text, t->parent, e);
 		if (copy_part(key->parent, text, (size_t)(p - text), t, text,

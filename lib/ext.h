@@ -31,7 +31,7 @@ struct ext_options {
 	int limit;
 	bool fix; /* of doctor: mend what is safe */
 	/* Of apply, see bulk.h. */
-	bool csv_input, prune, all_domains, partial;
+	bool prune, all_domains, partial;
 	const char *rejects;
 	enum out_format format;
 	/*

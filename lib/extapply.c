@@ -151,15 +151,6 @@ check_options(const struct ext_command *c, struct verr *e)
 	return 0;
 }
 
-/* Of one entity and not JSON at its first byte: by its name. */
-static bool
-is_csv(const char *path)
-{
-	size_t len = strlen(path);
-
-	return len > 4 && strcmp(path + len - 4, ".csv") == 0;
-}
-
 int
 ext_apply(struct db *db, struct ext_command *c, struct verr *e)
 {
@@ -181,11 +172,6 @@ ext_apply(struct db *db, struct ext_command *c, struct verr *e)
 	if (check_options(c, e) == -1)
 		return -1;
 	bulk.path = c->argv[0];
-	bulk.csv = c->entity_given && (o->csv_input || is_csv(bulk.path));
-	if (o->csv_input && !bulk.csv)
-		return verr_set(e, VERR_USAGE,
-				"csv has one kind of row\n"
-				"hint: voip-ext ENTITY apply --csv FILE");
 	if (o->dry_run && o->format != OUT_TABLE) {
 		plan.out =
 			out_begin(stdout, o->format, plan_columns, COLUMNS, e);

@@ -70,3 +70,13 @@ look() {
 	[ "${lines[0]%%,*}" = key ]
 	[[ ${lines[1]} == a@b/c@pbx.example.com,,longest-idle-agent,* ]]
 }
+
+@test "what was exported changes nothing when applied, with and without secrets" {
+	before=$(look 'select count(*) from voip.audit')
+	for secrets in '' --secrets; do
+		voip-ext export $secrets >"$BATS_TEST_TMPDIR/all"
+		run -0 voip-ext apply "$BATS_TEST_TMPDIR/all"
+		[[ $output == "nothing to change"* ]]
+	done
+	[ "$(look 'select count(*) from voip.audit')" = "$before" ]
+}
