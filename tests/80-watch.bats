@@ -24,6 +24,7 @@ setup() {
 
 teardown() {
 	local pid
+	[ -z "${processes[*]:-}" ] || kill -CONT "${processes[@]}" || :
 	for pid in "${started[@]}"; do
 		stop_process "$pid"
 	done
@@ -32,6 +33,7 @@ teardown() {
 # watch ARGUMENT...: in the background, and wait until it listens; its lines
 # are in $dir/lines, what it says in $dir/log.
 watch() {
+	: >"$dir/lines"
 	PGUSER=${WATCH_ROLE:-voip_watch} voip-watch "$@" \
 		>"$dir/lines" 2>"$dir/log" 3>&- &
 	watch=$!
@@ -366,4 +368,82 @@ delete user chosen@b.example"
 	wait_for test -S "$dir/notify"
 	NOTIFY_SOCKET=$dir/notify watch
 	wait_for grep -q READY=1 "$dir/told"
+}
+
+# --- servers of our own -------------------------------------------------
+
+on() {
+	psql -XqAt -v ON_ERROR_STOP=1 -h "$cluster_base/$1" -U postgres \
+		-d postgres -c "$2"
+}
+
+tell() {
+	on "$1" "select pg_notify('voip_changed', '{\"table\":\"trunks\",
+		\"op\":\"update\",\"key\":\"$2\"}')"
+}
+
+# Two servers, of which $1 is the primary and $2 its standby.
+servers() {
+	export VOIP_DATABASE_CONNECT_TIMEOUT=300ms VOIP_WATCH_PROBE=50ms
+	export VOIP_DATABASE="host=$cluster_base/$1,$cluster_base/$2 dbname=postgres"
+	export WATCH_ROLE=postgres
+	cluster_init "$1"
+	cluster_start "$1"
+	cluster_copy "$2" "$1"
+	cluster_start "$2"
+}
+
+@test "it follows the primary, fenced or gone" {
+	servers one two
+	watch --format tsv
+	tell one first
+	wait_for lines 1
+	# Fenced by a setting it keeps its connections.
+	on one "alter system set default_transaction_read_only = on"
+	on one "select pg_reload_conf()" >/dev/null
+	wait_for grep -q 'is read-only now: looking for the primary' "$dir/log"
+	cluster_run "$cluster_bin/pg_ctl" -s -w -D "$cluster_base/two" promote
+	wait_for lines 2
+	tell two second
+	wait_for lines 3
+	cluster_stop one immediate
+	tell two third
+	shows "$(printf '%s\t%s\t%s\t\n' update trunk first resync '' '' \
+		update trunk second update trunk third)"
+	cluster_stop two
+}
+
+@test "a server that is frozen as a whole is a resync when it thaws" {
+	export VOIP_DATABASE_TIMEOUT=300ms VOIP_WATCH_PROBE=50ms
+	export VOIP_DATABASE_CONNECT_TIMEOUT=300ms WATCH_ROLE=postgres
+	export VOIP_DATABASE="host=$cluster_base/cold dbname=postgres"
+	cluster_init cold
+	cluster_start cold
+	watch
+	postmaster=$(head -n 1 "$cluster_base/cold/postmaster.pid")
+	mapfile -t processes < <(echo "$postmaster"; pgrep -P "$postmaster")
+	kill -STOP "${processes[@]}"
+	wait_for grep -q 'database: the database did not answer within 300 ms' \
+		"$dir/log"
+	kill -CONT "${processes[@]}"
+	wait_for lines 1
+	tell cold after
+	shows '{"op":"resync"}
+{"op":"update","entity":"trunk","key":"after","domain":null}'
+	cluster_stop cold
+}
+
+@test "a pooler that forgets what is listened to is refused" {
+	export WATCH_ROLE=postgres VOIP_WATCH_PROBE=50ms
+	export VOIP_DATABASE="host=$cluster_base/pooled dbname=postgres"
+	cluster_init pooled
+	cluster_start pooled
+	on pooled "alter function pg_listening_channels() rename to forgotten"
+	on pooled "create function pg_catalog.pg_listening_channels()
+		returns setof text language sql as 'select null where false'"
+	watch
+	watch_ends
+	[ "$status" -eq 78 ]
+	grep -q 'the connection does not keep what it listens to' "$dir/log"
+	cluster_stop pooled
 }
