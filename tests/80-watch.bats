@@ -447,3 +447,54 @@ servers() {
 	grep -q 'the connection does not keep what it listens to' "$dir/log"
 	cluster_stop pooled
 }
+
+# --- the unit -----------------------------------------------------------
+
+# What voip-reload.service runs, with the programs of $dir/bin.
+unit_command() {
+	sed -n "s|^ExecStart=/bin/bash -o pipefail -c '\(.*\)'\$|\1|p" \
+		etc/systemd/voip-reload.service |
+		sed "s|/usr/local/s\{0,1\}bin/|$dir/bin/|g"
+}
+
+# end NAME COMMAND: a program of that name.
+end() {
+	mkdir -p "$dir/bin"
+	printf '#!/bin/bash\n%s\n' "$2" >"$dir/bin/$1"
+	chmod +x "$dir/bin/$1"
+}
+
+@test "the units are what systemd takes" {
+	local unit
+	for unit in etc/systemd/*; do
+		sed "s|/usr/local/s\{0,1\}bin/|$BUILD/bin/|g" "$unit" \
+			>"$dir/${unit##*/}"
+	done
+	run -0 systemd-analyze verify --man=no "$dir"/*.service
+	[ -z "$output" ]
+}
+
+@test "the unit fails when either end does, and both end" {
+	end voip-watch "exec '$BUILD/bin/voip-watch'"
+	# shellcheck disable=SC2016 # for the stand-in's shell
+	end voip-reload 'read -r line; echo "$line"; exit 70'
+	run -70 --separate-stderr timeout 20 bash -o pipefail -c "$(unit_command)"
+	[ "$output" = '{"op":"resync"}' ]
+	end voip-watch 'echo resync; exit 78'
+	end voip-reload 'cat'
+	run -78 timeout 20 bash -o pipefail -c "$(unit_command)"
+	[ "$output" = resync ]
+}
+
+@test "the unit stops with a status that systemd takes for a success" {
+	end voip-watch "exec '$BUILD/bin/voip-watch'"
+	# shellcheck disable=SC2016 # for the stand-in's shell
+	end voip-reload 'tee "$0.lines" >/dev/null'
+	setsid bash -o pipefail -c "$(unit_command)" 3>&- &
+	unit=$!
+	wait_for grep -q resync "$dir/bin/voip-reload.lines"
+	kill -TERM -- "-$unit"
+	status=0
+	wait "$unit" || status=$?
+	[[ $status =~ ^(0|143)$ ]]
+}
