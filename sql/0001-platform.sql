@@ -187,7 +187,9 @@ create table voip.group_members (
 		references voip.groups (domain_id, id) on delete cascade,
 	foreign key (domain_id, user_id) references voip.users (domain_id, id)
 );
-create index group_members_user_idx on voip.group_members (user_id);
+-- Indexes of references hold both their columns: a check of the foreign key
+-- then never walks a whole tenant.
+create index group_members_user_idx on voip.group_members (user_id, domain_id);
 
 -- --- what a number can point to ------------------------------------------
 
@@ -235,7 +237,7 @@ create table voip.queue_members (
 		references voip.queues (domain_id, id) on delete cascade,
 	foreign key (domain_id, user_id) references voip.users (domain_id, id)
 );
-create index queue_members_user_idx on voip.queue_members (user_id);
+create index queue_members_user_idx on voip.queue_members (user_id, domain_id);
 
 create table voip.ivr_menus (
 	id bigint generated always as identity primary key,
@@ -422,17 +424,19 @@ create index extensions_service_ref_idx on voip.extensions
 	using gin (service_ref jsonb_path_ops);
 create index extensions_pattern_idx on voip.extensions (domain_id)
 	where pattern_re is not null;
-create index extensions_user_idx on voip.extensions (user_id)
+create index extensions_user_idx on voip.extensions (user_id, domain_id)
 	where user_id is not null;
-create index extensions_queue_idx on voip.extensions (queue_id)
+create index extensions_queue_idx on voip.extensions (queue_id, domain_id)
 	where queue_id is not null;
-create index extensions_ivr_idx on voip.extensions (ivr_id)
+create index extensions_ivr_idx on voip.extensions (ivr_id, domain_id)
 	where ivr_id is not null;
-create index extensions_voicemail_box_idx on voip.extensions (voicemail_box_id)
+create index extensions_voicemail_box_idx
+	on voip.extensions (voicemail_box_id, domain_id)
 	where voicemail_box_id is not null;
 create index extensions_trunk_idx on voip.extensions (trunk_id)
 	where trunk_id is not null;
-create index extensions_conference_idx on voip.extensions (conference_id)
+create index extensions_conference_idx
+	on voip.extensions (conference_id, domain_id)
 	where conference_id is not null;
 create index extensions_recording_policy_idx
 	on voip.extensions (recording_policy_id)
@@ -455,7 +459,8 @@ create table voip.media_nodes (
 	active boolean not null default true,
 	created_at timestamptz not null default now(),
 	updated_at timestamptz not null default now(),
-	unique (set_id, destination)
+	-- one address has one place, so that it is a name
+	unique (destination)
 );
 
 -- Peers that are believed by their address: group 1 is free of the flood
@@ -470,7 +475,8 @@ create table voip.trusted_addresses (
 	active boolean not null default true,
 	created_at timestamptz not null default now(),
 	updated_at timestamptz not null default now(),
-	unique (grp, address, port)
+	-- as above
+	unique (address)
 );
 
 -- Looked at before any tenant's numbers, for every tenant.
