@@ -8,6 +8,7 @@ SBINDIR    ?= $(PREFIX)/sbin
 MANDIR     ?= $(PREFIX)/share/man
 DATADIR    ?= $(PREFIX)/share/voip
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
+COMPDIR    ?= $(PREFIX)/share/bash-completion/completions
 DESTDIR    ?=
 PKG_CONFIG ?= pkg-config
 comma      := ,
@@ -142,6 +143,10 @@ install: all
 	for p in $(notdir $(PROGRAMS)); do if [ -e man/$$p.1 ]; then d='$(BINDIR)'; \
 	else d='$(SBINDIR)'; fi; install -m 0755 $(BUILD)/bin/$$p "$(DESTDIR)$$d" || exit; done
 	for m in man/*.[1-8]; do install -m 0644 $$m "$(DESTDIR)$(MANDIR)/man$${m##*.}" || exit; done
+	install -d "$(DESTDIR)$(COMPDIR)"
+	VOIP_CONFIG=/dev/null $(BUILD)/bin/voip-ext completion bash >"$(DESTDIR)$(COMPDIR)/voip-ext"
+	for p in $(filter-out voip-ext,$(notdir $(PROGRAMS))); do \
+	ln -sf voip-ext "$(DESTDIR)$(COMPDIR)/$$p" || exit; done
 	cp -R etc/. "$(DESTDIR)$(DATADIR)/etc"
 	for d in sysusers.d tmpfiles.d; do install -d "$(DESTDIR)$(PREFIX)/lib/$$d" && \
 	install -m 0644 etc/$$d/voip.conf "$(DESTDIR)$(PREFIX)/lib/$$d" || exit; done

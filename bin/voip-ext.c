@@ -40,7 +40,7 @@ static const struct poptOption options[] = {
 	  "export what is kept of secrets: hashes, ciphertext", NULL },
 	{ "secrets-to", '\0', POPT_ARG_STRING, &secrets_to, 0,
 	  "write secrets that are made to a new FILE", "FILE" },
-	{ "limit", 0, POPT_ARG_INT, &limit, 0, "log no more than N lines",
+	{ "limit", 0, POPT_ARG_INT, &limit, 0, "list or log N lines at most",
 	  "N" },
 	{ "since", 0, POPT_ARG_STRING, &since, 0,
 	  "log what changed at TIME or later (2027-01-31T18:00Z, 2h ago: 2h)",

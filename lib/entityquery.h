@@ -78,6 +78,7 @@ struct entity_query {
 	size_t nconditions;
 	struct entity_sort sorts[ENTITY_SORTS];
 	size_t nsorts;
+	int limit; /* rows at most; 0: all */
 };
 
 /* Every row, every column, in the order of domain and key. */

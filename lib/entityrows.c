@@ -188,6 +188,8 @@ add_query(struct statement *s, const struct entity_query *q)
 		buf_puts(&s->sql, ", ");
 	}
 	add_order(&s->sql, t, &key, false);
+	if (q->limit)
+		buf_printf(&s->sql, " limit %d", q->limit);
 }
 
 /* --- running ---------------------------------------------------------- */

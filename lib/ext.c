@@ -36,6 +36,7 @@ verb_fields(struct db *db, struct ext_command *c, struct verr *e)
 static const struct ext_verb verbs[] = {
 	{ "add", EXT_KEY | EXT_FIELDS | EXT_WRITES | EXT_RANGES, ext_add },
 	{ "apply", EXT_ARGUMENTS | EXT_TRANSACTIONS | EXT_LONG, ext_apply },
+	{ "completion", EXT_ARGUMENTS | EXT_NO_DATABASE, ext_completion },
 	{ "doctor", EXT_ARGUMENTS | EXT_FIXES | EXT_LONG, ext_verb_doctor },
 	{ "export", EXT_LONG, ext_export },
 	{ "fields", EXT_NO_DATABASE, verb_fields },
@@ -49,6 +50,12 @@ static const struct ext_verb verbs[] = {
 	{ "undo", EXT_ARGUMENTS | EXT_WRITES | EXT_LONG, ext_verb_undo },
 	{ .name = NULL },
 };
+
+const struct ext_verb *
+ext_verbs(void)
+{
+	return verbs;
+}
 
 static const struct ext_verb *
 verb_find(const char *name)

@@ -135,6 +135,13 @@ int ext_range_each(struct db *db, const struct ext_verb *verb,
 		   struct ext_command *c, struct verr *e);
 void ext_range_free(struct ext_range *r);
 
+/* --- extcompletion.c -------------------------------------------------- */
+
+/* The shell's completion, made from the tables. */
+int ext_completion(struct db *db, struct ext_command *c, struct verr *e);
+/* The table of ext.c; ends with a NULL name. */
+const struct ext_verb *ext_verbs(void);
+
 /* --- extlist.c -------------------------------------------------------- */
 
 int ext_list(struct db *db, struct ext_command *c, struct verr *e);

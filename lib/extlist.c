@@ -195,5 +195,6 @@ ext_list(struct db *db, struct ext_command *c, struct verr *e)
 		if (entity_query_where(&q, c->argv[i], e) == -1)
 			return -1;
 	q.domain = domain;
+	q.limit = c->options->limit;
 	return print_rows(db, &q, format, e);
 }

@@ -409,3 +409,12 @@ out_end(struct out *o, struct verr *e)
 	free(o);
 	return rc;
 }
+
+int
+out_verbatim(const char *text, size_t len, struct verr *e)
+{
+	if (fwrite(text, 1, len, stdout) != len || fflush(stdout) == EOF)
+		return verr_sys(e, VERR_SYSTEM,
+				"cannot write to standard output");
+	return 0;
+}

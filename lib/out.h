@@ -68,6 +68,9 @@ void out_json_string(struct buf *b, const char *s, size_t len);
 /* A field of tsv, escaped. */
 void out_tsv_string(struct buf *b, const char *s);
 
+/* Text that is whole already, to standard output. */
+int out_verbatim(const char *text, size_t len, struct verr *e);
+
 /* True when `file` is a terminal and NO_COLOR is not set. */
 bool out_is_terminal(FILE *file);
 

@@ -350,3 +350,54 @@ md5() {
 	[[ $output == *"--secrets-to is not for 'list'"* ]]
 	voip-ext rm 700-702@pbx.example.com
 }
+
+# LINE [FUNCTION]: what bash would offer, in one line.
+complete_line() {
+	bash -c 'source <(voip-ext completion bash)
+		COMP_LINE=$1 COMP_POINT=${#1}
+		"$2" "${1%% *}"
+		echo "${COMPREPLY[*]}"' - "$1" "${2:-_voip_ext}"
+}
+
+@test "completion knows verbs, entities, fields, values and options" {
+	voip-ext completion bash | shellcheck -s bash -
+	[ "$(complete_line 'voip-ext queue s')" = "set show" ]
+	[ "$(complete_line 'voip-ext voicem')" = voicemail ]
+	[ "$(complete_line 'voip-ext user add x@pbx.example.com full')" = full_name= ]
+	[ "$(complete_line 'voip-ext add 1@pbx.example.com full')" = full_name= ]
+	[ "$(complete_line 'voip-ext user set x@pbx.example.com role=s')" = supervisor ]
+	[ "$(complete_line 'voip-ext queue list active=')" = "true false" ]
+	[ "$(complete_line 'voip-ext --format js')" = "json jsonl" ]
+	[ "$(complete_line 'voip-ext list --fields key,ty')" = key,type ]
+	[ "$(complete_line 'voip-ext list --where need')" = need_media= ]
+	[ "$(complete_line 'voip-ext list --dry')" = --dry-run ]
+	[ "$(complete_line 'voip-ext add 1@pbx.example.com tem')" = template= ]
+	[ "$(complete_line 'voip-ext fields voic')" = voicemail ]
+	[ "$(complete_line 'voip-schema gr' _voip_program)" = grant ]
+	[ "$(complete_line 'voip-schema --show' _voip_program)" = --show-config ]
+	# Without the line, as some shells' tests call it.
+	run -0 bash -c 'source <(voip-ext completion bash)
+		COMP_WORDS=(voip-ext queue sh) COMP_CWORD=2; _voip_ext
+		echo "${COMPREPLY[*]}"'
+	[ "$output" = show ]
+}
+
+@test "completion takes keys from the database, and runs none of them" {
+	voip-ext queue add 'evil $(touch pwned)`touch pwned`@pbx.example.com'
+	[ "$(complete_line 'voip-ext show 80')" = 80@pbx.example.com ]
+	# bash cuts words at an @ and offers what follows.
+	[ "$(complete_line 'voip-ext show 80@pbx')" = pbx.example.com ]
+	[ "$(complete_line 'voip-ext add 1@pbx.example.com queue=ni')" = night ]
+	[ "$(complete_line 'voip-ext list -d other')" = other.example.com ]
+	[ "$(complete_line 'voip-ext queue show evil')" = \
+		'evil\ \$\(touch\ pwned\)\`touch\ pwned\`@pbx.example.com' ]
+	[ ! -e pwned ]
+	voip-ext queue rm 'evil $(touch pwned)`touch pwned`@pbx.example.com'
+	PGHOST=/nonexistent run -0 complete_line 'voip-ext show 80'
+	[ "$output" = "" ]
+}
+
+@test "list --limit ends after so many rows" {
+	[ "$(keys queue list --limit 2 --sort -max_wait_time)" = \
+		"desk@pbx.example.com sales@pbx.example.com" ]
+}

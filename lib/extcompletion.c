@@ -1,0 +1,273 @@
+/*
+ * "completion bash": the tables as shell, and the functions that read them.
+ * What comes from the database is never expanded by the shell: compgen -W
+ * would run a queue that is named $(...).
+ */
+#include <string.h>
+
+#include "extcommand.h"
+
+/* clang-format off */
+static const char functions[] =
+"# The words so far, whole: bash cuts them at = and @.\n"
+"_voip_words() {\n"
+"	local line=${COMP_LINE:0:COMP_POINT}\n"
+"\n"
+"	if [[ -n ${COMP_LINE-} ]]; then\n"
+"		read -ra words <<<\"$line\"\n"
+"		[[ $line != *[[:space:]] ]] || words+=('')\n"
+"	else\n"
+"		words=(\"${COMP_WORDS[@]:0:COMP_CWORD+1}\")\n"
+"	fi\n"
+"	cur=${words[-1]}\n"
+"}\n"
+"\n"
+"# PREFIX SUFFIX: take what of the lines of standard input fits.\n"
+"_voip_offer() {\n"
+"	local word cut=''\n"
+"\n"
+"	case $cur in\n"
+"	*[=@:]*) cut=${cur%\"${cur##*[=@:]}\"} ;;\n"
+"	esac\n"
+"	[[ -n ${COMP_LINE-} ]] || cut=''\n"
+"	while IFS= read -r word; do\n"
+"		word=$1$word\n"
+"		[[ -n ${word#\"$1\"} && $word == \"$cur\"* ]] || continue\n"
+"		word=${word#\"$cut\"}\n"
+"		[[ $word != *[!A-Za-z0-9_.,@:=/+-]* ]] || printf -v word %q \"$word\"\n"
+"		COMPREPLY+=(\"$word${2-}\")\n"
+"	done\n"
+"}\n"
+"\n"
+"# Each word on a line.\n"
+"_voip_lines() {\n"
+"	local -a list\n"
+"\n"
+"	read -ra list <<<\"$*\"\n"
+"	printf '%s\\n' \"${list[@]}\"\n"
+"}\n"
+"\n"
+"_voip_options() {\n"
+"	\"$1\" --help 2>/dev/null | grep -oE -- '--[a-z-]+' | sort -u\n"
+"}\n"
+"\n"
+"# ENTITY COLUMN PREFIX: from the database, few and soon.\n"
+"_voip_ext_rows() {\n"
+"	timeout 2 voip-ext \"$1\" list ${3:+--where} ${3:+\"key^=$3\"} \\\n"
+"		--fields \"$2\" --limit 100 --format tsv --set database_connect_timeout=500ms \\\n"
+"		2>/dev/null </dev/null | tail -n +2\n"
+"}\n"
+"\n"
+"# ENTITY FIELD= VALUE\n"
+"_voip_ext_value() {\n"
+"	local target\n"
+"\n"
+"	target=$(_voip_ext_reference \"$1\" \"${2%=}\")\n"
+"	if [[ -n $target ]]; then\n"
+"		_voip_offer \"$2\" < <(_voip_ext_rows \"$target\" \\\n"
+"			\"$(_voip_ext_name \"$target\")\" \"$3\")\n"
+"	else\n"
+"		_voip_offer \"$2\" < <(_voip_lines \\\n"
+"			\"$(_voip_ext_choices \"$1\" \"${2%=}\")\")\n"
+"	fi\n"
+"}\n"
+"\n"
+"# ENTITY VERB: a field, or its value.\n"
+"_voip_ext_assignment() {\n"
+"	if [[ $cur == *=* ]]; then\n"
+"		_voip_ext_value \"$1\" \"${cur%%=*}=\" \"${cur#*=}\"\n"
+"	else\n"
+"		_voip_offer '' = < <(_voip_lines \"$(_voip_ext_fields \"$1\")\")\n"
+"		[[ $2 != add ]] || _voip_offer '' = <<<template\n"
+"		compopt -o nospace 2>/dev/null\n"
+"	fi\n"
+"}\n"
+"\n"
+"# OPTION ENTITY: the argument of an option; false when it takes none.\n"
+"_voip_ext_argument() {\n"
+"	case $1 in\n"
+"	-f | --format) _voip_offer '' < <(_voip_lines table tsv csv json jsonl) ;;\n"
+"	-d | --domain) _voip_offer '' < <(_voip_ext_rows domain key \"$cur\") ;;\n"
+"	--fields | --sort)\n"
+"		local before=''\n"
+"		[[ $cur != *,* ]] || before=${cur%,*},\n"
+"		_voip_offer \"$before\" < <(_voip_lines key \\\n"
+"			\"$(_voip_ext_fields \"$2\")\")\n"
+"		compopt -o nospace 2>/dev/null\n"
+"		;;\n"
+"	--where) _voip_ext_assignment \"$2\" list ;;\n"
+"	--config | --secrets-to) compopt -o default 2>/dev/null ;;\n"
+"	--set | --limit | --since | --until | --who) ;;\n"
+"	*) return 1 ;;\n"
+"	esac\n"
+"	return 0\n"
+"}\n"
+"\n"
+"_voip_ext() {\n"
+"	local cur entity=extension verb='' key='' word before='' place=0\n"
+"	local -a words\n"
+"\n"
+"	COMPREPLY=()\n"
+"	_voip_words\n"
+"	for word in \"${words[@]:1:${#words[@]}-2}\"; do\n"
+"		case $before in\n"
+"		-f | -d | --format | --domain | --fields | --sort | --where | \\\n"
+"		--config | --secrets-to | --set | --limit | --since | \\\n"
+"		--until | --who)\n"
+"			before='' && continue ;;\n"
+"		esac\n"
+"		before=$word\n"
+"		[[ $word != -* ]] || continue\n"
+"		if [[ $place = 0 && \" $_voip_ext_entities \" == *\" $word \"* ]]; then\n"
+"			entity=$word place=1\n"
+"		elif [[ -z $verb ]]; then\n"
+"			verb=$word place=1\n"
+"		else\n"
+"			key=$word\n"
+"		fi\n"
+"	done\n"
+"	_voip_ext_argument \"$before\" \"$entity\" && return\n"
+"	if [[ $cur == -* ]]; then\n"
+"		_voip_offer '' < <(_voip_options voip-ext)\n"
+"	elif [[ -z $verb ]]; then\n"
+"		_voip_offer '' < <(_voip_lines \"$_voip_ext_verbs\")\n"
+"		[[ $place = 1 ]] || _voip_offer '' < <(_voip_lines \\\n"
+"			\"$_voip_ext_entities\")\n"
+"	elif [[ $verb = completion ]]; then\n"
+"		_voip_offer '' <<<bash\n"
+"	elif [[ $verb = fields ]]; then\n"
+"		_voip_offer '' < <(_voip_lines \"$_voip_ext_entities\")\n"
+"	elif [[ -z $key && \" $_voip_ext_keyed \" == *\" $verb \"* ]]; then\n"
+"		_voip_offer '' < <(_voip_ext_rows \"$entity\" key \"$cur\")\n"
+"	elif [[ \" list $_voip_ext_fielded \" == *\" $verb \"* ]]; then\n"
+"		_voip_ext_assignment \"$entity\" \"$verb\"\n"
+"	else\n"
+"		compopt -o default 2>/dev/null\n"
+"	fi\n"
+"	return 0\n"
+"}\n"
+"\n"
+"# Any other program: its options and commands, as --help lists them.\n"
+"_voip_program() {\n"
+"	local cur\n"
+"	local -a words\n"
+"\n"
+"	COMPREPLY=()\n"
+"	_voip_words\n"
+"	if [[ $cur == -* ]]; then\n"
+"		_voip_offer '' < <(_voip_options \"$1\")\n"
+"	elif ((${#words[@]} == 2)); then\n"
+"		_voip_offer '' < <(\"$1\" --help 2>/dev/null |\n"
+"			sed -n '/^Commands:/,$s/^  \\([a-z-]*\\) .*/\\1/p')\n"
+"	fi\n"
+"	return 0\n"
+"}\n"
+"\n"
+"complete -F _voip_ext voip-ext\n"
+"complete -o default -F _voip_program voip-cdr voip-cdr-flush voip-cdr-ingest \\\n"
+"	voip-dirxml voip-failover voip-health voip-reload voip-schema voip-watch\n";
+/* clang-format on */
+
+/* --- the tables ------------------------------------------------------- */
+
+static void
+add_verbs(struct buf *b, const char *variable, const struct ext_verb *v,
+	  unsigned flags)
+{
+	buf_printf(b, "%s='", variable);
+	for (; v->name; v++)
+		if (!flags || v->flags & flags)
+			buf_printf(b, "%s ", v->name);
+	buf_puts(b, "'\n");
+}
+
+static void
+add_fields(struct buf *b, const struct entity *t)
+{
+	buf_printf(b, "\t%s) echo '", t->name);
+	for (const struct entity_field *f = t->fields; f->name; f++)
+		buf_printf(b, "%s ", f->name);
+	/* An extension's command takes the fields of its user. */
+	if (strcmp(t->name, "extension") == 0)
+		for (const struct entity_field *f = entity_find("user")->fields;
+		     f->name; f++)
+			if (!entity_field_find(t, f->name))
+				buf_printf(b, "%s ", f->name);
+	buf_puts(b, "' ;;\n");
+}
+
+static void
+add_choices(struct buf *b, const struct entity *t)
+{
+	for (const struct entity_field *f = t->fields; f->name; f++) {
+		const char *words =
+			f->type == ENTITY_CHOICE ? f->words
+			: f->type == ENTITY_BOOL ? "true false"
+			: f->type == ENTITY_PASSWORD || f->type == ENTITY_SEALED
+				? "random -"
+				: NULL;
+
+		if (words)
+			buf_printf(b, "\t%s.%s) echo '%s' ;;\n", t->name,
+				   f->name, words);
+	}
+}
+
+static void
+add_references(struct buf *b, const struct entity *t)
+{
+	for (const struct entity_field *f = t->fields; f->name; f++)
+		if (f->type == ENTITY_REFERENCE)
+			buf_printf(b, "\t%s.%s) echo '%s' ;;\n", t->name,
+				   f->name, f->words);
+}
+
+/* A reference is written as the bare name. */
+static void
+add_name(struct buf *b, const struct entity *t)
+{
+	buf_printf(b, "\t%s) echo '%s' ;;\n", t->name,
+		   strcmp(t->fields->name, t->name) == 0 ? "key"
+							 : t->fields->name);
+}
+
+static void
+add_function(struct buf *b, const char *name, const char *subject,
+	     void (*add)(struct buf *b, const struct entity *t))
+{
+	buf_printf(b, "%s() {\n\tcase %s in\n", name, subject);
+	for (const struct entity *t = entities; t->name; t++)
+		add(b, t);
+	buf_puts(b, "\tesac\n}\n\n");
+}
+
+int
+ext_completion(struct db *db, struct ext_command *c, struct verr *e)
+{
+	const struct ext_verb *verbs = ext_verbs();
+	struct buf b = BUF_INIT;
+	int rc;
+
+	(void)db;
+	if (c->argc != 1 || strcmp(c->argv[0], "bash") != 0)
+		return verr_set(e, VERR_USAGE,
+				"which shell?\nhint: voip-ext completion bash");
+	buf_puts(&b, "# bash completion of voip-ext and its companions.\n"
+		     "# shellcheck shell=bash\n\n_voip_ext_entities='");
+	for (const struct entity *t = entities; t->name; t++)
+		buf_printf(&b, "%s ", t->name);
+	buf_puts(&b, "'\n");
+	add_verbs(&b, "_voip_ext_verbs", verbs, 0);
+	add_verbs(&b, "_voip_ext_keyed", verbs, EXT_KEY);
+	add_verbs(&b, "_voip_ext_fielded", verbs, EXT_FIELDS);
+	buf_putc(&b, '\n');
+	add_function(&b, "_voip_ext_fields", "$1", add_fields);
+	add_function(&b, "_voip_ext_choices", "$1.$2", add_choices);
+	add_function(&b, "_voip_ext_reference", "$1.$2", add_references);
+	add_function(&b, "_voip_ext_name", "$1", add_name);
+	buf_puts(&b, functions);
+	rc = buf_failed(&b) ? verr_set(e, VERR_RETRY, "out of memory")
+			    : out_verbatim(b.data, b.len, e);
+	buf_release(&b);
+	return rc;
+}
