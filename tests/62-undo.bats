@@ -87,7 +87,7 @@ back_and_forth() {
 			echo "$entity"
 			return 1
 		}
-		entities=$(sed "s/\<$entity\>//" <<<"$entities")
+		entities=" $entities " entities=${entities/ $entity / }
 	done <<-'TABLE'
 	domain other.example.com tenant_name=Other max_calls=3
 	user bert@a.example.com password=x password=y reverse_auth_pass=z cidr=10.0.0.0/8
