@@ -214,13 +214,14 @@ from_tsv(struct change *c, char *line, struct verr *e)
 {
 	const char *values[COLUMNS] = { NULL };
 	char *next = line;
+	size_t n = 0;
 
-	for (size_t i = 0; i < COLUMNS && next; i++) {
+	do {
 		char *field = strsep(&next, "\t");
 
 		unescape(field);
-		values[i] = field;
-	}
+		values[n] = field;
+	} while (++n < COLUMNS && next);
 	if (strcmp(values[OP], columns[OP]) == 0)
 		return 0;
 	return from_columns(c, values, e) == -1 ? -1 : 1;

@@ -286,7 +286,11 @@ start_peers(struct reload *r, struct verr *e)
 static int
 start(struct reload *r, const struct reload_options *o, struct verr *e)
 {
-	static const struct db_options options = { .role = "voip_reload" };
+	/* A standby may not have the change yet that we are told of. */
+	static const struct db_options options = {
+		.role = "voip_reload",
+		.session_attrs = "read-write",
+	};
 
 	*r = (struct reload){ .o = o, .fd = -1, .in = BUF_INIT };
 	r->deadline = (struct loop_timer){ .fn = on_deadline, .arg = r };
