@@ -379,6 +379,7 @@ db_connect_begin(struct db *db, struct verr *e)
 	db_disconnect(db);
 	db_connect_release(db);
 	db->second_walk = false;
+	db->read_only_seen = false;
 	db->failure_kind = VERR_RETRY;
 	db->options = read_options(db, e);
 	if (!db->options)
@@ -450,6 +451,9 @@ all_failed(struct db *db, struct verr *e)
 	metric_add(METRIC_DB_FAILURES, 1);
 	verr_set(e, db->failure_kind, "cannot connect to the database: %s",
 		 db->failures.len ? db->failures.data : "no host to try");
+	if (db->read_only_seen)
+		verr_add(e, "\nhint: a change needs the primary; name every "
+			    "host in the setting 'database'");
 	db_disconnect(db);
 	return DB_CONNECT_FAILED;
 }
@@ -483,6 +487,9 @@ db_connect_step(struct db *db, struct verr *e)
 			if (!why)
 				return connected(db);
 			note_failure(db, why);
+			db->read_only_seen =
+				db->read_only_seen ||
+				strcmp(wanted_attrs(db), "read-write") == 0;
 			break;
 		default:
 			note_refusal(db);

@@ -65,8 +65,9 @@ struct db {
 	PQconninfoOption *options;
 	struct db_host *hosts;
 	size_t nhosts;
-	size_t host;      /* the one being tried, or in use */
-	bool second_walk; /* prefer-standby has found none */
+	size_t host;         /* the one being tried, or in use */
+	bool second_walk;    /* prefer-standby has found none */
+	bool read_only_seen; /* where a primary was wanted */
 	int64_t host_deadline_ms;
 	struct buf failures; /* what each host said */
 	enum verr_kind failure_kind;

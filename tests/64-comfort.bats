@@ -35,6 +35,10 @@ teardown_file() {
 	rm -rf "$secret"
 }
 
+teardown() {
+	[ -z "${cluster_base-}" ] || cluster_remove
+}
+
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return
 }
@@ -400,4 +404,43 @@ complete_line() {
 @test "list --limit ends after so many rows" {
 	[ "$(keys queue list --limit 2 --sort -max_wait_time)" = \
 		"desk@pbx.example.com sales@pbx.example.com" ]
+}
+
+@test "a standby answers what only reads, and says where changes go" {
+	# shellcheck source=tests/cluster.bash
+	. "$BATS_TEST_DIRNAME/cluster.bash"
+	cluster_base
+	cluster_init one
+	cluster_start one
+	export PGHOST=$cluster_base/one PGUSER=voip_ext PGDATABASE=postgres
+	export VOIP_DATABASE=dbname=postgres
+	PGUSER=postgres voip-schema init >/dev/null
+	PGUSER=postgres voip-schema grant
+	voip-ext domain add pbx.example.com
+	voip-ext add 10@pbx.example.com password=x
+	cluster_copy two one
+	cluster_start two
+	PGHOST=$cluster_base/two wait_for voip-ext show 10@pbx.example.com
+
+	PGHOST=$cluster_base/two
+	for words in 'list' 'show 10@pbx.example.com' 'export' 'log' \
+		'route 10@pbx.example.com' 'user list --sort -key'; do
+		# shellcheck disable=SC2086 # several words
+		run -0 voip-ext $words
+	done
+	run -1 voip-ext doctor
+	[[ $output == *"no-media-node"*"faults found" ]]
+	run -75 voip-ext set 10@pbx.example.com description=x
+	[[ $output == "voip-ext: cannot connect to the database: "*"it is read-only"* ]]
+	[[ $output == *$'\nhint: a change needs the primary; name every host in the setting \'database\'' ]]
+	# With both, reads take the first that answers and writes the primary.
+	PGHOST=$cluster_base/two,$cluster_base/one
+	voip-ext set 10@pbx.example.com description=changed
+	run -0 voip-ext show 10@pbx.example.com --fields description -f tsv \
+		--set "database=dbname=postgres target_session_attrs=primary"
+	[ "${lines[1]}" = changed ]
+	cluster_stop one immediate
+	run -0 voip-ext show 10@pbx.example.com --fields key -f tsv \
+		--set "database=dbname=postgres target_session_attrs=prefer-standby"
+	run -75 voip-ext rm 10@pbx.example.com
 }
