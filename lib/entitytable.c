@@ -18,7 +18,7 @@
 #define DESCRIPTION { "description", "description", ENTITY_TEXT, \
 		      ENTITY_DEFAULT, NULL, valid_text, "text for people" }
 #define LIMITS \
-	{ "auth_acl", "auth_acl", ENTITY_TEXT, ENTITY_DETAIL, NULL, NULL, \
+	{ "auth_acl", "auth_acl", ENTITY_TEXT, ENTITY_DETAIL, NULL, valid_acl, \
 	  "address list, address or network that may log in" }, \
 	{ "user_agent_filter", "user_agent_filter", ENTITY_TEXT, ENTITY_DETAIL, \
 	  NULL, valid_text, "pattern that the phone's user agent must match" }, \
@@ -57,7 +57,7 @@ static const struct entity_field user_fields[] = {
 	  "for billing; in every CDR of the account" },
 	{ "toll_allow", "toll_allow", ENTITY_TEXT, ENTITY_DETAIL, NULL, valid_text,
 	  "classes of numbers that may be dialled" },
-	{ "user_context", "user_context", ENTITY_TEXT, ENTITY_DETAIL, NULL, valid_username,
+	{ "user_context", "user_context", ENTITY_TEXT, ENTITY_DETAIL, NULL, valid_context,
 	  "dialplan context; empty: setting user_context" },
 	LIMITS, MAX_REGISTRATIONS,
 	{ "forbid_register", "forbid_register", ENTITY_BOOL,
@@ -120,7 +120,7 @@ static const struct entity_field queue_fields[] = {
 	{ "discard_abandoned_after", "discard_abandoned_after", ENTITY_INT,
 	  ENTITY_DEFAULT | ENTITY_DETAIL, NULL, NULL,
 	  "seconds in which a lost caller keeps the place" },
-	{ "music", "music", ENTITY_TEXT, ENTITY_DETAIL, NULL, valid_text,
+	{ "music", "music", ENTITY_TEXT, ENTITY_DETAIL, NULL, valid_file,
 	  "music on hold: local_stream://..., a file" },
 	{ "record", "record", ENTITY_BOOL, ENTITY_DEFAULT, NULL, NULL,
 	  "whether its calls are recorded" },
@@ -152,12 +152,12 @@ static const struct entity_field ivr_fields[] = {
 	{ "name", "name", ENTITY_TEXT, 0, NULL, valid_text, "the menu's name" },
 	{ "extension", "extension", ENTITY_TEXT, ENTITY_OWN, NULL, valid_username,
 	  "the number that people know it by" },
-	{ "greeting_sound", "greeting_sound", ENTITY_TEXT, 0, NULL, valid_text,
+	{ "greeting_sound", "greeting_sound", ENTITY_TEXT, 0, NULL, valid_file,
 	  "what the caller hears first" },
 	{ "invalid_sound", "invalid_sound", ENTITY_TEXT, ENTITY_DETAIL, NULL,
-	  valid_text, "what the caller hears after a wrong digit" },
+	  valid_file, "what the caller hears after a wrong digit" },
 	{ "timeout_sound", "timeout_sound", ENTITY_TEXT, ENTITY_DETAIL, NULL,
-	  valid_text, "what the caller hears when no digit came" },
+	  valid_file, "what the caller hears when no digit came" },
 	{ "max_failures", "max_failures", ENTITY_INT,
 	  ENTITY_DEFAULT | ENTITY_DETAIL, "1..100", NULL, "wrong digits allowed" },
 	{ "max_timeouts", "max_timeouts", ENTITY_INT,
@@ -168,7 +168,7 @@ static const struct entity_field ivr_fields[] = {
 };
 
 static const struct entity_field entry_fields[] = {
-	{ "digit", "digit", ENTITY_TEXT, 0, NULL, valid_username,
+	{ "digit", "digit", ENTITY_TEXT, 0, NULL, valid_digits,
 	  "the digits to press: 0-9, * and #" },
 	{ "action", "action", ENTITY_CHOICE, ENTITY_REQUIRED,
 	  "transfer queue voicemail sub-menu", NULL, "what follows" },
@@ -207,7 +207,7 @@ static const struct entity_field conference_fields[] = {
 };
 
 static const struct entity_field trunk_fields[] = {
-	{ "name", "name", ENTITY_TEXT, 0, NULL, valid_username,
+	{ "name", "name", ENTITY_TEXT, 0, NULL, valid_gateway,
 	  "the gateway's name" },
 	{ "domain", "domain_id", ENTITY_REFERENCE, 0, "domain", NULL,
 	  "the tenant that may use it; empty: all" },
@@ -222,7 +222,7 @@ static const struct entity_field trunk_fields[] = {
 	  "our account there" },
 	{ "password", "password", ENTITY_SEALED, 0, NULL, valid_password,
 	  "its password; kept encrypted" },
-	{ "prefix", "prefix", ENTITY_TEXT, ENTITY_DETAIL, NULL, valid_username,
+	{ "prefix", "prefix", ENTITY_TEXT, ENTITY_DETAIL, NULL, valid_prefix,
 	  "digits put in front of the number" },
 	{ "register", "register", ENTITY_BOOL, ENTITY_DEFAULT, NULL, NULL,
 	  "whether FreeSWITCH registers there" },
@@ -242,12 +242,12 @@ static const struct entity_field policy_fields[] = {
 	{ "retention_days", "retention_days", ENTITY_INT, ENTITY_DEFAULT, "1..36500",
 	  NULL, "days that recordings are kept" },
 	{ "storage_path", "storage_path", ENTITY_TEXT, ENTITY_DEFAULT, NULL,
-	  valid_text, "directory of the recordings" },
+	  valid_directory, "directory of the recordings" },
 	ACTIVE, TIMES, END
 };
 
 static const struct entity_field node_fields[] = {
-	{ "destination", "destination", ENTITY_TEXT, 0, NULL, valid_text,
+	{ "destination", "destination", ENTITY_TEXT, 0, NULL, valid_sip_uri,
 	  "SIP URI, sip:10.0.0.11:5080" },
 	{ "set_id", "set_id", ENTITY_INT, ENTITY_DEFAULT, "0..32767", NULL,
 	  "dispatcher set: 1 FreeSWITCH, 2 gateways" },
@@ -257,7 +257,8 @@ static const struct entity_field node_fields[] = {
 	  "share of the calls, 0 to 100" },
 	{ "max_calls", "max_calls", ENTITY_INT, 0, "1..2147483647", NULL,
 	  "calls at the same time; empty: no limit" },
-	DESCRIPTION, ACTIVE, TIMES, END
+	{ "description", "description", ENTITY_TEXT, ENTITY_DEFAULT, NULL,
+	  valid_label, "text for people" }, ACTIVE, TIMES, END
 };
 
 static const struct entity_field address_fields[] = {
@@ -267,7 +268,7 @@ static const struct entity_field address_fields[] = {
 	  "group 1 is free of the flood limit" },
 	{ "port", "port", ENTITY_INT, ENTITY_DEFAULT, "0..65535", NULL,
 	  "port; 0: any" },
-	{ "tag", "tag", ENTITY_TEXT, ENTITY_DEFAULT, NULL, valid_text,
+	{ "tag", "tag", ENTITY_TEXT, ENTITY_DEFAULT, NULL, valid_label,
 	  "text for the proxy" },
 	ACTIVE, TIMES, END
 };

@@ -38,4 +38,16 @@ int valid_permissions(const char *s, struct verr *e);
 int valid_api_key(const char *s, struct verr *e);
 int valid_password(const char *s, struct verr *e); /* printable UTF-8, 1-128 */
 
+/* --- of single fields: validfield.c ----------------------------------- */
+
+int valid_acl(const char *s, struct verr *e); /* list, address, network */
+int valid_context(const char *s, struct verr *e);
+int valid_digits(const char *s, struct verr *e); /* that a menu hears */
+int valid_prefix(const char *s, struct verr *e);
+int valid_gateway(const char *s, struct verr *e);
+int valid_sip_uri(const char *s, struct verr *e);
+int valid_label(const char *s, struct verr *e);     /* as valid_text(), 64 */
+int valid_file(const char *s, struct verr *e);      /* as valid_text(), 1024 */
+int valid_directory(const char *s, struct verr *e); /* absolute, no ".." */
+
 #endif

@@ -132,6 +132,50 @@ look() {
 	voip-ext trunk rm checked
 }
 
+@test "each field is checked before the database is asked, and the message names the rule" {
+	at=@default.local
+	refused() {
+		local entity=$1 key=$2 field=${3%%=*} value=${3#*=} message=$4
+
+		run -65 voip-ext -n "$entity" add "$key" "$3" host=h.example
+		[ "${lines[0]}" = "voip-ext: field '$field' of '$entity': $message" ] || {
+			echo "$output"
+			return 1
+		}
+	}
+	refused domain rules.example auth_acl='a b' "'a b' is no address list, address or network"
+	refused user "u$at" user_context='a+b' "'a+b' is no dialplan context"
+	refused trunk t prefix=12a "'12a' is no prefix"
+	refused policy p storage_path=recordings "'recordings' does not begin with '/'"
+	refused policy p storage_path=/a/../b "'/a/../b' leads upwards with '..'"
+	refused node sip:a description="$(printf %065d 1)" "the text is not 1 to 64 characters"
+	refused queue "q$at" music=$'a\tb' \
+		"the name of the file has a control character, or is not UTF-8, at offset 1"
+	run -65 voip-ext trunk add a+b host=h.example
+	[[ $output == *"'a+b' is no name of a gateway"* ]]
+	run -65 voip-ext node add 10.0.0.1
+	[[ $output == *"'10.0.0.1' is no SIP URI"*"hint: such as sip:10.0.0.11:5080" ]]
+	run -65 voip-ext entry add "m/A$at" action=queue action_data=q
+	[[ $output == *"'A' is no key of a phone"* ]]
+	# a long name of a file is one
+	voip-ext queue add "long$at" music="$(printf %0300d 1)"
+	voip-ext queue rm "long$at"
+}
+
+@test "what the program admits as a pattern, the database does, and the other way round" {
+	local pattern
+
+	for pattern in 0 X Z N 0. X. +1 +X. '[1]' '[1-3]X' '[13-57]' '*#' 1X1 '[9-1]' '[]' '[' '1]' \
+		'[a]' . +. + .1 1.1 1.. x A '1 2' '[1-]' '[-1]' '[1-3-5]' '1-0' '+1+' '[10-5]' '[9-90-1]'; do
+		ours=1 theirs=$(look "select voip.is_pattern('$pattern')")
+		voip-ext -n emergency add -- "$pattern" >/dev/null 2>&1 || ours=0
+		[ "$ours$theirs" = 1t ] || [ "$ours$theirs" = 0f ] || {
+			echo "$pattern: $ours $theirs"
+			return 1
+		}
+	done
+}
+
 # --- route ------------------------------------------------------------------
 
 # The rows that `route` prints: answers, matched, pattern, reason.
