@@ -126,8 +126,11 @@ test_table(void)
 			CHECK(f->column && *f->column);
 			CHECK(f->help && *f->help);
 			CHECK(entity_type_name(f->type) != NULL);
-			CHECK((f->type == ENTITY_CHOICE ||
+			CHECK(f->type == ENTITY_INT ||
+			      (f->type == ENTITY_CHOICE ||
 			       f->type == ENTITY_REFERENCE) == !!f->words);
+			if (f->type == ENTITY_INT && f->words)
+				CHECK(strstr(f->words, "..") != NULL);
 			if (f->type == ENTITY_REFERENCE)
 				CHECK(entity_find(f->words) != NULL);
 			if (f->type == ENTITY_CIDRS)
