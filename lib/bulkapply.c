@@ -279,7 +279,8 @@ begin(struct bulk *b, struct verr *e)
 		    b->db,
 		    "set local lock_timeout = 0; set local jit = off;"
 		    " set local work_mem = '64MB';"
-		    " set constraints all deferred;"
+		    " set constraints voip.queues_domain_id_extension_key,"
+		      " voip.ivr_menus_domain_id_extension_key deferred;"
 		    " select pg_advisory_xact_lock(hashtext('voip-ext apply'));"
 		    " create temporary table bulk_plan (place bigint generated"
 		    " always as identity, action text, entity text, key text,"
@@ -391,7 +392,7 @@ apply(struct bulk *b, struct bulk_counts *counts, db_row_fn plan, void *arg,
 {
 	if (read_all(b, e) == -1)
 		return -1;
-	if (b->o->prune && count_lines(b) == 0)
+	if (b->o->prune && count_lines(b) == 0 && !b->nerrors)
 		return verr_set(e, VERR_INPUT,
 				"'%s' holds nothing: --prune would remove all",
 				b->o->path);
