@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "dialplan.h"
 #include "directory.h"
 #include "fsconfig.h"
 #include "hash.h"
@@ -19,21 +20,30 @@ static const struct answer *const answers[] = {
 	[LOOKUP_IVR] = &fsconfig_ivr,
 	[LOOKUP_CONFERENCE] = &fsconfig_conference,
 	[LOOKUP_ACL] = &fsconfig_acl,
+	[LOOKUP_DIALPLAN] = &dialplan_number,
 };
+
+void
+question_domain(struct question *q, const char *domain)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(q->domain) - 1 && domain[i]; i++) {
+		char c = domain[i];
+
+		q->domain[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+	}
+	q->domain[i] = '\0';
+}
 
 void
 answer_question(struct question *q, struct lookup *l,
 		const struct fs_settings *s)
 {
 	const struct answer *a = answers[l->what];
-	size_t i;
 
 	memset(q, 0, sizeof(*q));
-	for (i = 0; i < sizeof(q->domain) - 1 && l->domain[i]; i++) {
-		char c = l->domain[i];
-
-		q->domain[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-	}
+	question_domain(q, l->domain);
 	if (a && a->ask(q, l, s))
 		q->sql = a->sql;
 	else

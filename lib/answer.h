@@ -31,6 +31,10 @@ struct question {
 	struct db_param params[QUESTION_PARAMS]; /* text; borrow from the
 						    lookup and from here */
 	char domain[256];                        /* in lower case */
+	/* Of a dialled number. */
+	char caller[65];
+	char service[16];
+	char service_name[129];
 };
 
 struct answer {
@@ -50,6 +54,9 @@ struct answer {
  */
 void answer_question(struct question *q, struct lookup *l,
 		     const struct fs_settings *s);
+
+/* For `ask`: a tenant that is not the lookup's, in lower case. */
+void question_domain(struct question *q, const char *domain);
 
 /* Append what tells this question apart from all others. */
 void

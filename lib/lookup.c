@@ -8,9 +8,10 @@
 #include "utf8.h"
 
 /* What SQL holds at most: voip.is_domain(), is_username() and is_text(). */
-#define DOMAIN_MAX 253
-#define USER_MAX   64
-#define TEXT_MAX   512
+#define DOMAIN_MAX  253
+#define USER_MAX    64
+#define CONTEXT_MAX 64
+#define TEXT_MAX    512
 
 /* Which fields tell the question apart, when `action` alone does not. */
 enum needs {
@@ -20,6 +21,7 @@ enum needs {
 	NEEDS_GROUP,      /* and a domain, and no user */
 	NEEDS_NAME,       /* and a domain */
 	NEEDS_ALL_OR_ONE, /* with a name: and a domain */
+	NEEDS_NUMBER,     /* and a context */
 };
 
 /*
@@ -62,6 +64,8 @@ static const struct question_row {
 	CONFIGURATION("conference.conf", NAME, CONFERENCE, CONFERENCE),
 	CONFIGURATION("acl.conf", NOTHING, ACL, ACL),
 	CONFIGURATION(NULL, NOTHING, UNKNOWN, CONFIGURATION),
+	{ "dialplan", NULL, NULL, NULL, NEEDS_NUMBER, LOOKUP_DIALPLAN,
+	  COUNTER(DIALPLAN) },
 	{ "dialplan", NULL, NULL, NULL, NEEDS_NOTHING, LOOKUP_UNKNOWN,
 	  COUNTER(DIALPLAN) },
 };
@@ -102,6 +106,18 @@ is_word(const char *s, size_t max, const char *others)
 	return true;
 }
 
+bool
+lookup_is_domain(const char *name)
+{
+	return is_word(name, DOMAIN_MAX, "-.");
+}
+
+bool
+lookup_is_user(const char *name)
+{
+	return is_word(name, USER_MAX, "_.+*#-");
+}
+
 static bool
 is_text(const char *s)
 {
@@ -137,6 +153,8 @@ has_needs(const struct lookup *l, enum needs needs)
 		return *l->domain && *l->name;
 	case NEEDS_ALL_OR_ONE:
 		return !*l->domain == !*l->name;
+	case NEEDS_NUMBER:
+		return *l->call.number && *l->call.context;
 	}
 	return false;
 }
@@ -256,6 +274,62 @@ read_configuration(struct lookup *l)
 		l->refused = "not a lookup that FreeSWITCH makes";
 }
 
+/* The fields of struct lookup_call, and the field that counts without them. */
+static const struct {
+	size_t place;
+	const char *field;
+	const char *otherwise;
+} call_fields[] = {
+#define CALL(member, field, otherwise)                                 \
+	{                                                              \
+		offsetof(struct lookup_call, member), field, otherwise \
+	}
+	CALL(number, "Hunt-Destination-Number", "Caller-Destination-Number"),
+	CALL(context, "Hunt-Context", "Caller-Context"),
+	CALL(network, "Hunt-Network-Addr", "Caller-Network-Addr"),
+	CALL(request_number, "variable_sip_req_user", NULL),
+	CALL(header_domain, "variable_sip_h_X-VOIP-DOMAIN", NULL),
+	CALL(header_caller, "variable_sip_h_X-VOIP-CALLER", NULL),
+	CALL(header_service, "variable_sip_h_X-VOIP-SERVICE", NULL),
+	CALL(domain_name, "variable_domain_name", NULL),
+	CALL(user_name, "variable_user_name", "variable_sip_auth_username"),
+	CALL(dialed_domain, "variable_dialed_domain", NULL),
+	CALL(dialed_user, "variable_dialed_user", NULL),
+	CALL(from_host, "variable_sip_from_host", NULL),
+	CALL(authorized, "variable_sip_authorized", NULL),
+};
+
+static void
+clear_call(struct lookup_call *call)
+{
+	for (size_t i = 0; i < sizeof(call_fields) / sizeof(call_fields[0]);
+	     i++)
+		*(const char **)((char *)call + call_fields[i].place) = "";
+}
+
+static void
+read_dialplan(struct lookup *l)
+{
+	const struct form *f = &l->form;
+	bool valid = true;
+
+	for (size_t i = 0; i < sizeof(call_fields) / sizeof(call_fields[0]);
+	     i++) {
+		const char **to = (const char **)((char *)&l->call +
+						  call_fields[i].place);
+		const struct form_pair *pair =
+			form_last(f, call_fields[i].field);
+
+		if (!pair && call_fields[i].otherwise)
+			pair = form_last(f, call_fields[i].otherwise);
+		*to = or_empty(value_of(pair, &valid));
+	}
+	l->action = l->call.number;
+	choose(l, "", "", "");
+	if (!valid)
+		l->refused = "not a lookup that FreeSWITCH makes";
+}
+
 int
 lookup_parse(struct lookup *l, const char *section, const char *data,
 	     size_t len, struct verr *e)
@@ -266,6 +340,7 @@ lookup_parse(struct lookup *l, const char *section, const char *data,
 	l->text = BUF_INIT;
 	l->action = l->domain = l->user = l->group = "";
 	l->profile = l->name = "";
+	clear_call(&l->call);
 	l->section = or_empty(section);
 	l->counter = COUNTER(OTHER);
 	if (form_parse(&l->form, data, len, LOOKUP_FIELDS_MAX, e) == -1)
@@ -280,6 +355,8 @@ lookup_parse(struct lookup *l, const char *section, const char *data,
 		read_directory(l);
 	else if (strcmp(l->section, "configuration") == 0)
 		read_configuration(l);
+	else if (strcmp(l->section, "dialplan") == 0)
+		read_dialplan(l);
 	else
 		choose(l, "", "", "");
 	if (l->refused)

@@ -25,6 +25,7 @@
 #ifndef LOOKUP_H
 #define LOOKUP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "buf.h"
@@ -48,6 +49,8 @@ enum lookup_what {
 	LOOKUP_IVR,        /* name and domain of a menu, with its sub-menus */
 	LOOKUP_CONFERENCE, /* name and domain of a conference */
 	LOOKUP_ACL,        /* who is known by address */
+
+	LOOKUP_DIALPLAN, /* a dialled number */
 };
 
 enum lookup_result {
@@ -55,6 +58,27 @@ enum lookup_result {
 	LOOKUP_NOT_FOUND,
 	LOOKUP_REFUSED,
 	LOOKUP_UNAVAILABLE,
+};
+
+/*
+ * A call that is routed.  The profile that is hunted (Hunt-*) is the call's
+ * present one; the X-VOIP headers are whatever the sender of the INVITE wrote,
+ * and the others are FreeSWITCH's own.
+ */
+struct lookup_call {
+	const char *number;
+	const char *context;
+	const char *network;        /* where the call comes from */
+	const char *request_number; /* what the INVITE asked for */
+	const char *header_domain;
+	const char *header_caller;
+	const char *header_service;
+	const char *domain_name; /* of the user who logged in */
+	const char *user_name;
+	const char *dialed_domain; /* of the user who was called */
+	const char *dialed_user;
+	const char *from_host;
+	const char *authorized; /* "true" when the INVITE had a password */
 };
 
 /* Strings are borrowed from `form` and `text`, "" when the form has none. */
@@ -68,6 +92,7 @@ struct lookup {
 	const char *group;
 	const char *profile; /* the SIP profile that asks */
 	const char *name;    /* of one queue, menu or conference */
+	struct lookup_call call;
 	enum lookup_what what;
 	const char *refused; /* why, or NULL */
 	enum metric counter; /* of its LOOKUP_FOUND; the others follow */
@@ -81,6 +106,10 @@ struct lookup {
 int lookup_parse(struct lookup *l, const char *section, const char *data,
 		 size_t len, struct verr *e);
 void lookup_release(struct lookup *l);
+
+/* Whether a tenant, or an account or number, can have such a name. */
+bool lookup_is_domain(const char *name);
+bool lookup_is_user(const char *name);
 
 /* Append NAME@DOMAIN as FreeSWITCH gets it.  Conferences have `_` for the `@`,
  * which their application takes for its own; no domain has one. */

@@ -103,14 +103,14 @@ setup() {
 	config callcenter.conf CC-Queue=sales%40pbx.example.com
 	[ "$(seen 'count(//param[@name="record-template"])')" = 0 ]
 	sql "insert into voip.extensions (domain_id, extension, type, queue_id,
-		recording_policy_id) select q.domain_id, '8002', 'queue', q.id, p.id
+		recording_policy_id) select q.domain_id, '8099', 'queue', q.id, p.id
 		from voip.queues as q, voip.recording_policies as p
 		where q.name = 'sales' and p.name = 'queues'"
 	run -0 voip-dirxml --set recordings_dir=/rec/ < <(
 		printf 'section=configuration&tag_name=configuration&key_name=name'
 		printf '&key_value=callcenter.conf&CC-Queue=sales%%40pbx.example.com')
 	[[ $output == *'"/rec/pbx.example.com/${strftime(%Y/%m/%d)}/${uuid}.wav"'* ]]
-	sql "delete from voip.extensions where extension = '8002'"
+	sql "delete from voip.extensions where extension = '8099'"
 }
 
 @test "music that is not there, or no sound, is the default music" {

@@ -3,7 +3,7 @@
 # and what is sealed.  services_setup, services_teardown; the rest is
 # dirxml.bash's.
 #
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2016,SC2119,SC2120
 
 load dirxml
 
@@ -36,6 +36,14 @@ services_setup() {
 		voip-ext trunk add shared1 host=2001:db8::9
 		voip-ext trunk add foreign domain=other.example \
 			host=203.0.113.1
+		voip-ext extension add "7000$at" type=voicemail voicemail=7000
+		voip-ext extension add "3000$at" type=conference conference=3000
+		voip-ext extension add "0N.$at" type=trunk_out trunk=carrier1 \
+			service_ref='{"strip":1,"failover":["carrier2","shared1","foreign","carrier1"]}'
+		voip-ext extension add "00.$at" type=trunk_out trunk=carrier2
+		voip-ext extension add "09.$at" type=trunk_out trunk=carrier1 \
+			service_ref='{"strip":"40"}'
+		voip-ext emergency add 112 trunk=carrier2
 	) >/dev/null
 	dirxml_start
 }
@@ -72,4 +80,33 @@ ask_user() {
 not_found() {
 	cmp "$BATS_TEST_TMPDIR/answer" \
 		tests/data/freeswitch/responses/notfound.xml
+}
+
+# dial NUMBER [FIELD=VALUE...]: the dialplan for a call that the proxy sends,
+# from user 1001 unless a field says something else; the last one counts.
+dial() {
+	local number=$1 field
+
+	shift
+	post /fs/xml/dialplan < <(
+		printf 'hostname=fs1&section=dialplan&tag_name=&key_name=&key_value='
+		printf '&Hunt-Context=from-kamailio&Hunt-Network-Addr=127.0.0.1'
+		printf '&variable_sip_h_X-VOIP-DOMAIN=pbx.example.com'
+		printf '&variable_sip_h_X-VOIP-CALLER=1001'
+		printf '&variable_sip_req_user=%s' "$number"
+		printf '&Hunt-Destination-Number=%s' "$number"
+		for field; do printf '&%s' "$field"; done
+	) | tail -n +2 >"$BATS_TEST_TMPDIR/answer"
+	parsed <"$BATS_TEST_TMPDIR/answer" || {
+		cat "$BATS_TEST_TMPDIR/answer" "$dirxml_dir/log"
+		false
+	}
+}
+
+# The actions of the last answer, one a line: APPLICATION DATA.
+actions() {
+	sed -n 's/^ *<action application="\([^"]*\)" data="\([^"]*\)"\/>$/\1 \2/p' \
+		"$BATS_TEST_TMPDIR/answer" |
+		sed 's/&quot;/"/g; s/&lt;/</g; s/&gt;/>/g; s/&#36;/$/g
+			s/&#45;/-/g; s/&amp;/\&/g'
 }

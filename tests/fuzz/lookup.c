@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "directory.h"
+#include "answer.h"
 
 static void
 check(struct lookup *l)
@@ -21,10 +21,10 @@ check(struct lookup *l)
 
 	if (l->what == LOOKUP_UNKNOWN)
 		return;
-	if (l->refused || strcmp(l->section, "directory") != 0)
+	if (l->refused)
 		abort();
-	if (domain && key && *key->value &&
-	    strcasecmp(domain->value, l->domain) != 0)
+	if (strcmp(l->section, "directory") == 0 && domain && key &&
+	    *key->value && strcasecmp(domain->value, l->domain) != 0)
 		abort();
 	if (strlen(l->domain) > 253 || strlen(l->user) > 64 ||
 	    strpbrk(l->domain, "'\"<>&$ ") || strpbrk(l->user, "'\"<>&$@ "))
@@ -33,6 +33,8 @@ check(struct lookup *l)
 			    &e) == -1)
 		abort();
 	answer_question(&q, l, &settings);
+	if (l->what == LOOKUP_DIALPLAN && !lookup_is_domain(q.domain))
+		abort();
 	if (q.nparams > QUESTION_PARAMS || (q.nparams && !q.sql))
 		abort();
 }

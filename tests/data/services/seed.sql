@@ -48,3 +48,31 @@ insert into voip.ivr_entries (ivr_id, digit, action, action_data, order_num,
 insert into voip.trusted_addresses (grp, address, tag) values
 	(1, '192.0.2.0/24', 'office'), (1, '2001:db8::/32', 'office'),
 	(1, '198.51.100.7', 'text for <people>'), (1, '198.51.100.8', '');
+
+insert into voip.extensions (domain_id, extension, type, queue_id, ivr_id,
+	recording_policy_id, service_ref)
+	select d.id, v.number, v.type,
+		(select id from voip.queues where v.type = 'queue'
+			and name = v.name and domain_id = d.id),
+		(select id from voip.ivr_menus where v.type = 'ivr'
+			and name = v.name and domain_id = d.id),
+		(select id from voip.recording_policies where name = v.policy),
+		v.ref::jsonb
+	from voip.domains as d, (values
+		('8001', 'queue', 'support', 'everything', '{}'),
+		('8002', 'queue', 'sales', 'inbound', '{}'),
+		('8003', 'queue', 'R & D "x" ${system(id)}', null, '{}'),
+		('8004', 'queue', null, null, '{"name": "support"}'),
+		('8005', 'queue', 'closed', null, '{}'),
+		('5000', 'ivr', 'main_menu', 'inbound', '{}'),
+		('5001', 'ivr', null, null, '{"name": "lunch menu"}'),
+		('*98', 'voicemail', null, null, '{}'))
+		as v (number, type, name, policy, ref)
+	where d.domain = 'pbx.example.com';
+update voip.extensions as e set recording_policy_id = p.id
+	from voip.recording_policies as p, voip.domains as d
+	where d.id = e.domain_id and d.domain = 'pbx.example.com'
+	and (e.extension, p.name) in (('1003', 'inbound'),
+		('1002', 'everything'));
+update voip.users set max_calls = 2, accountcode = 'a"b<c>${x}'
+	where username = '1003';
