@@ -17,19 +17,19 @@ bool
 dialplanask(struct question *q, struct lookup *l, const struct fs_settings *s);
 
 /* One row; text as in the database, NULL for null, flags "t" or "f". */
-#define DIALPLAN_COLUMNS(X)                                                    \
-	X(matched)                                                             \
-	X(type) X(number) X(expression) X(user) X(user_max_calls) X(queue) X(  \
-		ivr) X(box) X(conference) X(caller) X(caller_number)           \
-		X(caller_name) X(caller_max_calls) X(caller_box) X(            \
-			caller_box_has_pin) X(accountcode) X(out_name)         \
-			X(out_number) X(domain_max_calls) X(record_inbound) X( \
-				record_outbound) X(record_internal)            \
-				X(queue_records) X(strip) X(trunk) X(prefix)   \
-					X(trunk_max_calls) X(trunk_name)       \
-						X(trunk_number)
+/* clang-format off */
+#define DIALPLAN_COLUMNS(X)                                                  \
+	X(matched) X(type) X(number) X(expression)                           \
+	X(user) X(user_max_calls) X(queue) X(ivr) X(box) X(conference)       \
+	X(caller) X(caller_number) X(caller_name) X(caller_max_calls)        \
+	X(caller_box) X(caller_box_has_pin) X(accountcode)                   \
+	X(out_name) X(out_number) X(domain_max_calls)                        \
+	X(record_inbound) X(record_outbound) X(record_internal)              \
+	X(queue_records) X(strip)                                            \
+	X(trunk) X(prefix) X(trunk_max_calls) X(trunk_name) X(trunk_number)
+/* clang-format on */
 
-#define DIALPLAN_MEMBER(name) const char *name;
+#define DIALPLAN_MEMBER(column) const char *column;
 struct dialplan_row {
 	DIALPLAN_COLUMNS(DIALPLAN_MEMBER)
 };
