@@ -2,11 +2,11 @@
  * flush: from voip.cdr_queue to voip.cdr, exactly once.
  *
  * Layer domain.  At most `cdr_workers` flushers are at work at once, over all
- * nodes: advisory locks are their places.  A batch is one transaction: rows in the order they came,
- * locked and stepping over those that another flusher has; parsed; copied into
- * a temporary table; inserted where (start_time, leg_uuid) is new; and
- * deleted from the queue.  Whatever dies on the way, the rows are in the
- * queue or in their table.
+ * nodes: advisory locks are their places.  A batch is one transaction: rows in
+ * the order they came, locked and stepping over those that another flusher has;
+ * parsed; copied into a temporary table; inserted where (start_time, leg_uuid)
+ * is new; and deleted from the queue.  Whatever dies on the way, the rows are
+ * in the queue or in their table.
  *
  * The queue is three tables in turn; the flusher turns them and truncates what
  * it has emptied, so that a forgotten transaction cannot make it grow.
@@ -39,8 +39,9 @@ struct flush *flush_new(bool follow, struct verr *e);
 void flush_free(struct flush *f);
 
 /*
- * Until the queue is empty, or others empty it.  `stop_fd` (or -1) readable: after the batch that
- * is at work.  `counts` is added to also when it fails later.
+ * Until the queue is empty, or others empty it.  `stop_fd` (or -1) readable:
+ * after the batch that is at work.  `counts` is added to also when it fails
+ * later.
  */
 int flush_run(struct flush *f, int stop_fd, struct flush_counts *counts,
 	      struct verr *e);
