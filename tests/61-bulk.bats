@@ -123,13 +123,13 @@ rich() {
 }
 
 @test "every entity comes back as it was, whatever its names hold" {
-	local i=0 hard
+	local place=0 hard
 
 	# shellcheck disable=SC2016 # FreeSWITCH's words, not the shell's
 	for hard in '&<>"'\''$${x}' '<X-PRE-PROCESS cmd="set"/> ${y}' \
 		'Zoë @ a/b, "Ω" \n 🦊' "back\\slash \\N \\."; do
-		i=$((i + 1))
-		rich "$i" "$hard" >"$BATS_TEST_TMPDIR/rich"
+		place=$((place + 1))
+		rich "$place" "$hard" >"$BATS_TEST_TMPDIR/rich"
 		voip-ext apply "$BATS_TEST_TMPDIR/rich"
 		run -0 voip-ext apply "$BATS_TEST_TMPDIR/rich"
 		[ "$output" = "nothing to change (24 rows)" ]
@@ -138,12 +138,12 @@ rich() {
 		run -0 voip-ext apply "$BATS_TEST_TMPDIR/all"
 		[[ $output == "nothing to change"* ]]
 		[ "$(look 'select count(*) from voip.audit')" = "$before" ]
-		jq -r --arg key "alice@rich$i.example.com" \
+		jq -r --arg key "alice@rich$place.example.com" \
 			'select(.key == $key).full_name // empty' <"$BATS_TEST_TMPDIR/all" >"$BATS_TEST_TMPDIR/name"
 		[ "$(cat "$BATS_TEST_TMPDIR/name")" = "$hard" ]
 		[ "$(look "select ha1 from voip.users where username = 'alice'
 			order by id desc limit 1")" = \
-			"$(printf %s "alice:rich$i.example.com:$hard" | md5sum | cut -d' ' -f1)" ]
+			"$(printf %s "alice:rich$place.example.com:$hard" | md5sum | cut -d' ' -f1)" ]
 	done
 	for entity in $(entities); do
 		grep -q "^{\"entity\":\"$entity\"," "$BATS_TEST_TMPDIR/all" || {
