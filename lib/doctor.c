@@ -1,8 +1,9 @@
 #include "doctor.h"
 
 const struct out_column doctor_columns[DOCTOR_COLUMNS] = {
-	{ "severity", OUT_TEXT }, { "check", OUT_TEXT }, { "entity", OUT_TEXT },
-	{ "key", OUT_TEXT },      { "what", OUT_TEXT },  { "hint", OUT_TEXT },
+	{ "severity", OUT_SEVERITY }, { "check", OUT_TEXT },
+	{ "entity", OUT_TEXT },       { "key", OUT_TEXT },
+	{ "what", OUT_TEXT },         { "hint", OUT_TEXT },
 	{ "fixed", OUT_BOOL },
 };
 

@@ -151,21 +151,22 @@ static const char user_without_password[] =
 
 static const char user_guessable[] =
 	ROWS "select u.id, u.username" AT ", 'its password is '"
-	" || min(case when g.word in (u.username, reverse(u.username))"
-	"  then 'its own name' when g.word = d.domain then 'its domain'"
-	"  when g.own then 'its own number' else 'one of those tried first' end)"
+	" || case when u.ha1 in (md5(p.start || u.username),"
+	"   md5(p.start || reverse(u.username))) then 'its own name'"
+	"  when u.ha1 = md5(p.start || d.domain) then 'its domain'"
+	"  when n.hit then 'its own number'"
+	"  else 'one of those tried first' end"
 	" from voip.users as u" OF_DOMAIN("u")
-	" cross join lateral ("
-	"  select unnest(string_to_array('" DOCTOR_GUESSES "', ' ')) as word,"
-	"   false as own"
-	"  union all values (u.username, false), (reverse(u.username), false),"
-	"   (d.domain, false)"
-	"  union all select x.word, true from voip.extensions as e"
-	"   cross join lateral (values (e.extension), (reverse(e.extension)))"
-	"   as x(word) where e.user_id = u.id) as g"
-	" where u.active and u.ha1 = md5(u.username || ':' || d.domain || ':'"
-	"  || g.word)"
-	" group by u.id, u.username, d.domain" BY_KEY;
+	" cross join lateral (select u.username || ':' || d.domain || ':'"
+	"  as start) as p"
+	" cross join lateral (select exists (select from voip.extensions as e"
+	"  where e.user_id = u.id and u.ha1 in (md5(p.start || e.extension),"
+	"   md5(p.start || reverse(e.extension)))) as hit) as n"
+	" where u.active and u.ha1 is not null and (n.hit"
+	"  or u.ha1 in (md5(p.start || u.username), md5(p.start || d.domain),"
+	"   md5(p.start || reverse(u.username)))"
+	"  or exists (select from unnest(string_to_array('" DOCTOR_GUESSES "',"
+	"   ' ')) as g(word) where md5(p.start || g.word) = u.ha1))" BY_KEY;
 
 #define KEYS(condition, what) \
 	ROWS "select k.id, k.key_name, " what " from voip.api_keys as k" \

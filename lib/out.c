@@ -229,18 +229,36 @@ pad(struct buf *line, size_t n)
 		buf_putc(line, ' ');
 }
 
+/* What a cell begins with on a terminal; its end is then "\033[0m". */
+static const char *
+cell_color(const struct out_column *column, const char *cell)
+{
+	if (column->type != OUT_SEVERITY)
+		return NULL;
+	if (strcmp(cell, "error") == 0)
+		return "\033[31m";
+	return strcmp(cell, "warning") == 0 ? "\033[33m" : NULL;
+}
+
 /* One line of a table, without blanks at its end; returns the next cell. */
 static const char *
-table_line(const struct out *o, const char *cell, struct buf *line)
+table_line(const struct out *o, const char *cell, bool terminal,
+	   struct buf *line)
 {
 	for (size_t i = 0; i < o->n; i++) {
 		size_t len = strlen(cell);
 		size_t width = utf8_width(cell, len);
 		size_t gap = width < o->widths[i] ? o->widths[i] - width : 0;
 		bool right = o->columns[i].type == OUT_NUMBER;
+		const char *color =
+			terminal ? cell_color(&o->columns[i], cell) : NULL;
 
 		pad(line, (i ? 2 : 0) + (right ? gap : 0));
+		if (color)
+			buf_puts(line, color);
 		buf_add(line, cell, len);
+		if (color)
+			buf_puts(line, "\033[0m");
 		pad(line, right ? 0 : gap);
 		cell += len + 1;
 	}
@@ -253,7 +271,8 @@ table_line(const struct out *o, const char *cell, struct buf *line)
 static void
 print_table(struct out *o)
 {
-	bool bold = !o->has_begun && out_is_terminal(o->file);
+	bool terminal = out_is_terminal(o->file);
+	bool bold = !o->has_begun && terminal;
 	const char *cell = o->text.data;
 	struct buf line = BUF_INIT;
 
@@ -262,7 +281,7 @@ print_table(struct out *o)
 		bool head = bold && row == 0;
 
 		buf_clear(&line);
-		cell = table_line(o, cell, &line);
+		cell = table_line(o, cell, terminal, &line);
 		if (buf_failed(&line))
 			o->failed = true;
 		fprintf(o->file, "%s%s%s\n", head ? "\033[1m" : "", line.data,

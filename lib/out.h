@@ -30,9 +30,11 @@ enum out_format {
 
 enum out_type {
 	OUT_TEXT,
-	OUT_NUMBER, /* text that is a JSON number; right-aligned */
-	OUT_BOOL,   /* "t"/"true" or "f"/"false" */
-	OUT_RAW,    /* text that is JSON already; shown as it is */
+	OUT_NUMBER,   /* text that is a JSON number; right-aligned */
+	OUT_BOOL,     /* "t"/"true" or "f"/"false" */
+	OUT_RAW,      /* text that is JSON already; shown as it is */
+	OUT_SEVERITY, /* text; on a terminal an error is red, a warning yellow
+		       */
 };
 
 struct out_column {

@@ -625,3 +625,18 @@ sound() {
 	run -0 voip-ext doctor -f tsv
 	run -0 voip-ext route 1001@sound.example
 }
+
+@test "on a terminal an error is red and a warning yellow, unless NO_COLOR is set" {
+	at=@sound.example
+	voip-ext user add "lone$at" password=1234
+	terminal() {
+		script -qec "env TERM=xterm $1 voip-ext doctor" /dev/null </dev/null
+	}
+	run -1 terminal ""
+	[[ $output == *$'\e[31merror\e[0m     guessable-password'* ]]
+	[[ $output == *$'\e[33mwarning\e[0m   user-without-number'* ]]
+	run -1 terminal NO_COLOR=1
+	[[ $output != *$'\e['* ]]
+	[[ $output == *$'error     guessable-password'* ]]
+	voip-ext user rm "lone$at"
+}
