@@ -280,7 +280,7 @@ begin(struct bulk *b, struct verr *e)
 		    "set local lock_timeout = 0; set local jit = off;"
 		    " set local work_mem = '64MB';"
 		    " set constraints voip.queues_domain_id_extension_key,"
-		      " voip.ivr_menus_domain_id_extension_key deferred;"
+		    " voip.ivr_menus_domain_id_extension_key deferred;"
 		    " select pg_advisory_xact_lock(hashtext('voip-ext apply'));"
 		    " create temporary table bulk_plan (place bigint generated"
 		    " always as identity, action text, entity text, key text,"

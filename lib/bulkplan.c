@@ -48,24 +48,6 @@ read_defaults(struct bulk *b, struct bulk_table *tab, struct verr *e)
 
 /* --- one line for one row --------------------------------------------- */
 
-static void
-add_identity(struct buf *sql, const struct bulk_table *tab)
-{
-	buf_puts(sql, "s.x_domain, s.x_parent, s.x_name");
-	for (const char *also = tab->t->also; also && *also;) {
-		size_t n = strcspn(also, " ");
-
-		for (size_t i = 0; i < tab->n; i++)
-			if (strlen(tab->slots[i].name) == n &&
-			    memcmp(tab->slots[i].name, also, n) == 0)
-				buf_printf(sql, ", coalesce(s.%s, %s)",
-					   tab->slots[i].column,
-					   tab->defaults[i] ? tab->defaults[i]
-							    : "null");
-		also += n + (also[n] == ' ');
-	}
-}
-
 /* The first line of each is kept. */
 static int
 find_doubles(struct bulk *b, struct bulk_table *tab, struct verr *e)
@@ -76,10 +58,11 @@ find_doubles(struct bulk *b, struct bulk_table *tab, struct verr *e)
 	int rc;
 
 	buf_puts(&sql, "select exists (select");
-	buf_printf(&sql, " from pg_temp.stage_%s as s group by ",
+	buf_printf(&sql,
+		   " from pg_temp.stage_%s as s"
+		   " group by s.x_domain, s.x_parent, s.x_name"
+		   " having count(*) > 1)",
 		   tab->t->table);
-	add_identity(&sql, tab);
-	buf_puts(&sql, " having count(*) > 1)");
 	rc = buf_failed(&sql) ? verr_set(e, VERR_RETRY, "out of memory")
 			      : db_query(b->db, &r, sql.data, 0, NULL, e);
 	if (rc == 0)
@@ -92,8 +75,8 @@ find_doubles(struct bulk *b, struct bulk_table *tab, struct verr *e)
 			 " || first || ' already' as reason, x_key"
 			 " from (select s.*, ");
 		bulk_sql_key(&sql, tab->t);
-		buf_puts(&sql, " as x_key, min(x_line) over (partition by ");
-		add_identity(&sql, tab);
+		buf_puts(&sql, " as x_key, min(x_line) over (partition by "
+			       "s.x_domain, s.x_parent, s.x_name");
 		buf_printf(&sql,
 			   ") as first from pg_temp.stage_%s as s) as s"
 			   " where x_line > first",

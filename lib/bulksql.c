@@ -5,20 +5,6 @@
 
 #include "entitysql.h"
 
-static bool
-is_also(const struct entity *t, const char *name)
-{
-	const char *words = t->also ? t->also : "";
-	size_t len = strlen(name), n;
-
-	for (; *words; words += n + (words[n] == ' ')) {
-		n = strcspn(words, " ");
-		if (n == len && memcmp(words, name, n) == 0)
-			return true;
-	}
-	return false;
-}
-
 static const char *
 default_of(const struct bulk_table *tab, size_t i)
 {
@@ -39,11 +25,6 @@ join_row(struct buf *sql, const struct bulk_table *tab)
 		buf_puts(sql, "t.domain_id = d.id and ");
 	buf_printf(sql, "t.%s = %s", t->fields->column,
 		   t->fields->type == ENTITY_REFERENCE ? "k.id" : "s.x_name");
-	for (size_t i = 0; i < tab->n; i++)
-		if (is_also(t, tab->slots[i].field->name))
-			buf_printf(sql, " and t.%s = coalesce(s.%s, %s)",
-				   tab->slots[i].column, tab->slots[i].column,
-				   default_of(tab, i));
 }
 
 static void

@@ -67,11 +67,6 @@ struct entity {
 	const char *parent_column;
 	/* The field that is the key, its first one; it may be a reference. */
 	const struct entity_field *fields; /* ends with a NULL name */
-	/*
-	 * Names of the fields that tell rows of one key apart, with spaces;
-	 * NULL: the key alone does.
-	 */
-	const char *also;
 };
 
 extern const struct entity entities[]; /* ends with a NULL name */
