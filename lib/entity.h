@@ -107,6 +107,13 @@ int entity_check(const struct entity *t, const struct entity_value *v,
 /* The row's id, locked; VERR_NOTFOUND names entity and key. */
 int entity_id(struct db *db, const struct entity *t,
 	      const struct entity_key *key, char id[24], struct verr *e);
+/*
+ * The same for a row that is only pointed to, such as the domain of a new user:
+ * not locked, which would want the right to change it and make all of them
+ * wait; the foreign key holds it.
+ */
+int entity_target_id(struct db *db, const struct entity *t,
+		     const struct entity_key *key, char id[24], struct verr *e);
 int
 entity_add(struct db *db, const struct entity *t, const struct entity_key *key,
 	   const struct entity_value *values, size_t n, struct verr *e);

@@ -18,9 +18,9 @@ no_such(const struct entity *t, const struct entity_key *key, struct verr *e)
 	return -1;
 }
 
-int
-entity_id(struct db *db, const struct entity *t, const struct entity_key *key,
-	  char id[24], struct verr *e)
+static int
+find_id(struct db *db, const struct entity *t, const struct entity_key *key,
+	const char *lock, char id[24], struct verr *e)
 {
 	struct statement s = { .sql = BUF_INIT };
 	struct db_result *r = NULL;
@@ -29,7 +29,7 @@ entity_id(struct db *db, const struct entity *t, const struct entity_key *key,
 	buf_puts(&s.sql, "select t.id");
 	sql_from(&s.sql, t);
 	sql_where_key(&s, t, key);
-	buf_puts(&s.sql, " for update of t");
+	buf_puts(&s.sql, lock);
 	rc = statement_run(db, &s, &r, e);
 	if (rc == 0 && db_rows(r) == 0)
 		rc = no_such(t, key, e);
@@ -38,6 +38,20 @@ entity_id(struct db *db, const struct entity *t, const struct entity_key *key,
 	db_result_free(r);
 	statement_release(&s);
 	return rc;
+}
+
+int
+entity_id(struct db *db, const struct entity *t, const struct entity_key *key,
+	  char id[24], struct verr *e)
+{
+	return find_id(db, t, key, " for update of t", id, e);
+}
+
+int
+entity_target_id(struct db *db, const struct entity *t,
+		 const struct entity_key *key, char id[24], struct verr *e)
+{
+	return find_id(db, t, key, "", id, e);
 }
 
 int

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 #include "account.h"
 #include "actor.h"
 #include "entitysql.h"
@@ -37,7 +36,7 @@ reference_id(struct db *db, const struct entity_field *f,
 			      "%s '%s' is of another domain than '%s'", t->name,
 			      text.data, owner->domain);
 	if (rc == 0)
-		rc = entity_id(db, t, &key, id, e);
+		rc = entity_target_id(db, t, &key, id, e);
 	/* The thing asked for exists or not; what it needs is input. */
 	if (rc == -1 && e->kind == VERR_NOTFOUND)
 		e->kind = VERR_INPUT;
@@ -219,14 +218,15 @@ assign_key(struct db *db, struct statement *s, const struct entity *t,
 	if (t->parent) {
 		snprintf(up.name, sizeof(up.name), "%s", key->parent);
 		snprintf(up.domain, sizeof(up.domain), "%s", key->domain);
-		if (entity_id(db, entity_find(t->parent), &up, id, e) == -1 ||
+		if (entity_target_id(db, entity_find(t->parent), &up, id, e) ==
+			    -1 ||
 		    own(s, id, &p, e) == -1)
 			return -1;
 		to[count].column = t->parent_column;
 		assign_text(s, ENTITY_REFERENCE, p, &to[count++]);
 	} else if (t->in_domain) {
 		snprintf(up.name, sizeof(up.name), "%s", key->domain);
-		if (entity_id(db, domain, &up, id, e) == -1 ||
+		if (entity_target_id(db, domain, &up, id, e) == -1 ||
 		    own(s, id, &p, e) == -1)
 			return -1;
 		to[count].column = "domain_id";

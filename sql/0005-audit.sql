@@ -12,6 +12,7 @@ set local role voip_owner;
 -- sets may be removed with what belongs to them, oldest first, by their number.
 create table voip.change (
 	id bigint generated always as identity primary key,
+	xact xid8 not null default pg_current_xact_id(),
 	at timestamptz not null default clock_timestamp(),
 	-- who: what the program says (setting voip.actor, such as os:alice or
 	-- key:billing), the database role, the program
@@ -75,13 +76,17 @@ create table voip.audit_secret (
 	primary key (change_id, audit_id)
 );
 
--- The number of this transaction's change set.
+-- The number of this transaction's change set.  Anybody can write into the
+-- setting that remembers it, so it counts only where the table agrees.
 create function voip.change_id() returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
 	change text := current_setting('voip.change_id', true);
 begin
-	if coalesce(change, '') = '' then
+	perform from voip.change as c where c.xact = pg_current_xact_id()
+		and c.id = case when change ~ '^[0-9]{1,18}$'
+		then change::bigint end;
+	if not found then
 		insert into voip.change (actor, role, program, address, origin,
 			command)
 		values (coalesce(nullif(current_setting('voip.actor', true),
