@@ -6,6 +6,8 @@
 #include "hash.h"
 #include "secret.h"
 
+#define SHORTEST 4
+
 /* The row that a sealed value is of. */
 struct sealed {
 	const struct entity *entity;
@@ -129,6 +131,9 @@ guess(struct doctor *d, const struct doctor_check *k, const struct sealed *s,
 		return;
 	if (is_name(secret, s->key, len))
 		buf_printf(&what, "its %s is its own name", s->field->name);
+	else if (strlen(secret) < SHORTEST)
+		buf_printf(&what, "its %s is shorter than %d characters",
+			   s->field->name, SHORTEST);
 	else if (is_guess(secret))
 		buf_printf(&what, "its %s is one of those tried first",
 			   s->field->name);

@@ -206,7 +206,9 @@ remove_rows(struct db *db, const struct entity *t, int place, struct verr *e)
 		   " update pg_temp.going set place = %d"
 		   " where entity = '%s' and field = ''",
 		   t->table, t->name, place, t->name);
-	return run_text(db, &sql, 0, NULL, e);
+	if (run_text(db, &sql, 0, NULL, e) == 0)
+		return 0;
+	return statement_kept(db, t, NULL, e);
 }
 
 /* What points first, then what it pointed to. */

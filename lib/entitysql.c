@@ -1,6 +1,8 @@
 #include "entitysql.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void
 statement_release(struct statement *s)
@@ -25,6 +27,27 @@ statement_run(struct db *db, struct statement *s, struct db_result **r,
 	if (buf_failed(&s->sql))
 		return verr_set(e, VERR_RETRY, "out of memory");
 	return db_query(db, r, s->sql.data, s->n, s->params, e);
+}
+
+int
+statement_kept(const struct db *db, const struct entity *t, const char *name,
+	       struct verr *e)
+{
+	static const char before[] = "on table \"";
+	const char *table = NULL;
+	char text[64];
+
+	for (const char *p = e->msg; (p = strstr(p, before)) != NULL;)
+		table = p += strlen(before);
+	if (strcmp(db_sqlstate(db), "23503") != 0 || !table)
+		return -1;
+	snprintf(text, sizeof(text), "%.*s", (int)strcspn(table, "\""), table);
+	if (!name)
+		return verr_set(e, VERR_CONFLICT,
+				"a %s that would go is in use by %s", t->name,
+				text);
+	return verr_set(e, VERR_CONFLICT, "%s '%s' is in use by %s", t->name,
+			name, text);
 }
 
 /* --- pieces ----------------------------------------------------------- */

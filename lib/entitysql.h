@@ -30,6 +30,14 @@ int statement_param(struct statement *s, struct db_param p);
 int statement_run(struct db *db, struct statement *s, struct db_result **r,
 		  struct verr *e);
 
+/*
+ * After a failed delete: what no entity is, such as recordings, can keep a row
+ * too; then "policy 'Long' is in use by recordings".  `name` may be NULL.
+ * Always -1.
+ */
+int statement_kept(const struct db *db, const struct entity *t,
+		   const char *name, struct verr *e);
+
 /* The entity that a reference points to. */
 const struct entity *sql_referenced(const struct entity_field *f);
 /* The name of a row of `alias`, as it stands in keys. */

@@ -420,9 +420,11 @@ entity_remove(struct db *db, const struct entity *t,
 				 t->name, name.data, users.data);
 		else if (buf_failed(&sql) || buf_failed(&name))
 			verr_set(e, VERR_RETRY, "out of memory");
+		else if (db_query(db, NULL, sql.data, 1,
+				  (struct db_param[]){ DB_TEXT(id) }, e) == 0)
+			rc = 0;
 		else
-			rc = db_query(db, NULL, sql.data, 1,
-				      (struct db_param[]){ DB_TEXT(id) }, e);
+			statement_kept(db, t, name.data, e);
 	}
 	buf_release(&users);
 	buf_release(&name);

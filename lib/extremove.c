@@ -32,7 +32,8 @@ remove_it(struct db *db, struct ext_command *c, struct verr *e)
 					     &c->key, e);
 	if (entity_remove(db, c->entity, &c->key, e) == 0)
 		return 0;
-	if (e->kind == VERR_CONFLICT)
+	/* What the database itself refused is kept by no entity. */
+	if (e->kind == VERR_CONFLICT && !*db_sqlstate(db))
 		verr_add(e, "\nhint: --cascade removes them too; with "
 			    "--dry-run it shows them");
 	return -1;

@@ -311,6 +311,38 @@ remove	trunk	rescue		" ]
 	run -1 voip-ext user show 1001@hold.example
 }
 
+@test "what rm --cascade took comes back with one undo" {
+	at=@back.example
+	voip-ext domain add back.example
+	voip-ext trunk add back-trunk host=192.0.2.1 domain=back.example password=x
+	voip-ext key add back-key domain=back.example >/dev/null
+	voip-ext add "1001$at" password=random >/dev/null
+	voip-ext queue add "desk$at"
+	voip-ext member add "desk/1001$at"
+	voip-ext ivr add "door$at"
+	voip-ext entry add "door/1$at" action=queue action_data=desk
+	voip-ext emergency add 118 trunk=back-trunk
+	voip-ext export --secrets >"$BATS_TEST_TMPDIR/before"
+	voip-ext --cascade domain rm back.example >/dev/null
+	voip-ext undo "$(voip-ext log -f tsv | sed -n 2p | cut -f1)" >/dev/null
+	voip-ext export --secrets >"$BATS_TEST_TMPDIR/after"
+	cmp "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after"
+	voip-ext emergency rm 118
+	voip-ext --cascade domain rm back.example >/dev/null
+}
+
+@test "what recordings are kept by stays, and the message names them" {
+	voip-ext policy add Held
+	look "insert into voip.recordings (leg_uuid, file_path, recording_policy_id)
+		select 'a', '/a', id from voip.recording_policies where name = 'Held'"
+	run -1 voip-ext policy rm Held
+	[ "$output" = "voip-ext: policy 'Held' is in use by recordings" ]
+	run -1 voip-ext --cascade policy rm Held
+	[ "$output" = "voip-ext: a policy that would go is in use by recordings" ]
+	look "delete from voip.recordings"
+	voip-ext policy rm Held
+}
+
 @test "a whole tenant goes in one transaction, ten thousand numbers or ten" {
 	voip-ext domain add whole.example
 	voip-ext trunk add whole-trunk host=192.0.2.1 domain=whole.example
@@ -536,6 +568,8 @@ sound() {
 	voip-ext set "1002$at" password=random >/dev/null
 	voip-ext voicemail set "1001$at" pin=1001
 	finds guessable-secret voicemail "1001$at" "its pin is its own name"
+	voip-ext voicemail set "1001$at" pin=739
+	finds guessable-secret voicemail "1001$at" "its pin is shorter than 4 characters"
 	voip-ext voicemail set "1001$at" pin=0000
 	finds guessable-secret voicemail "1001$at" "its pin is one of those tried first"
 	voip-ext voicemail set "1001$at" pin=73910
