@@ -96,8 +96,20 @@ db_error_result(struct db *db, const PGresult *r, struct verr *e)
 		return verr_set(e, db_error_kind(state),
 				"database: %s [%s, %s]", text ? text : "",
 				state, name);
-	return verr_set(e, db_error_kind(state), "database: %s [%s]",
-			text ? text : "", state);
+	verr_set(e, db_error_kind(state), "database: %s [%s]", text ? text : "",
+		 state);
+	if (strcmp(state, "42501") == 0)
+		verr_add(
+			e,
+			"\nhint: the role '%s' may not; roles and their rights "
+			"are those of 'voip-schema grant'",
+			PQuser(db->conn));
+	else if (strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0)
+		verr_add(e,
+			 "\nhint: 'voip-schema status' tells whether database "
+			 "'%s' has the schema",
+			 PQdb(db->conn));
+	return -1;
 }
 
 int

@@ -5,6 +5,7 @@
 
 #include "account.h"
 #include "actor.h"
+#include "entityrule.h"
 #include "entitysql.h"
 #include "hash.h"
 #include "moment.h"
@@ -268,6 +269,7 @@ explain(struct db *db, const struct entity *t, const struct entity_key *key,
 {
 	const struct entity_field *f;
 	struct buf b = BUF_INIT;
+	const char *rule;
 
 	entity_key_format(&b, t, key);
 	if (strcmp(db_sqlstate(db), "23505") == 0) {
@@ -281,6 +283,9 @@ explain(struct db *db, const struct entity *t, const struct entity_key *key,
 				 t->name, b.data);
 	} else {
 		f = constrained(t, e->msg, "check");
+		rule = entity_rule(e->msg);
+		if (rule)
+			verr_set(e, VERR_INPUT, "%s", rule);
 		/* Only a number's type tells that it must be a pattern. */
 		if (f == t->fields && f->check == valid_extension &&
 		    valid_pattern(key->name, e) == -1)

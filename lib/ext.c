@@ -66,18 +66,6 @@ verb_find(const char *name)
 	return NULL;
 }
 
-static void
-unknown_word(const char *word, struct verr *e)
-{
-	verr_set(e, VERR_USAGE,
-		 "'%s' is no entity and no verb\nhint: entities:", word);
-	for (const struct entity *t = entities; t->name; t++)
-		verr_add(e, " %s", t->name);
-	verr_add(e, "; verbs:");
-	for (const struct ext_verb *v = verbs; v->name; v++)
-		verr_add(e, " %s", v->name);
-}
-
 int
 ext_begin(struct db *db, const struct ext_command *c, struct verr *e)
 {
@@ -135,6 +123,8 @@ run_verb(const struct ext_verb *verb, struct ext_command *c, struct verr *e)
 	if (!db)
 		return -1;
 	rc = writes ? run_in_transaction(db, verb, c, e) : verb->run(db, c, e);
+	if (rc == -1 && e->kind == VERR_NOTFOUND && verb->flags & EXT_KEY)
+		ext_suggest(db, c, e);
 	db_free(db);
 	if (rc == 0 && c->faults)
 		return verr_set(e, VERR_NOTFOUND, "%zu fault%s found",
@@ -161,7 +151,7 @@ parse_verb(struct ext_command *c, int *i, int argc, const char **argv,
 	}
 	verb = verb_find(argv[*i]);
 	if (!verb)
-		unknown_word(argv[*i], e);
+		ext_unknown_word(argv[*i], c->entity_given, e);
 	++*i;
 	return verb;
 }

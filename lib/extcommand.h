@@ -142,6 +142,13 @@ int ext_completion(struct db *db, struct ext_command *c, struct verr *e);
 /* The table of ext.c; ends with a NULL name. */
 const struct ext_verb *ext_verbs(void);
 
+/* --- extsuggest.c ----------------------------------------------------- */
+
+/* A word that is no verb, and no entity either when one could stand there. */
+void ext_unknown_word(const char *word, bool is_verb, struct verr *e);
+/* After VERR_NOTFOUND: a hint at what was meant, if something is near. */
+void ext_suggest(struct db *db, const struct ext_command *c, struct verr *e);
+
 /* --- extlist.c -------------------------------------------------------- */
 
 int ext_list(struct db *db, struct ext_command *c, struct verr *e);

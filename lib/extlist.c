@@ -142,7 +142,11 @@ ext_show(struct db *db, struct ext_command *c, struct verr *e)
 
 /* --- list ------------------------------------------------------------- */
 
+/* The head waits for the first row: a refusal comes alone. */
 struct listing {
+	const struct entity_query *query;
+	enum out_format format;
+	struct out_column columns[ENTITY_COLUMNS];
 	struct out *out;
 	struct progress progress;
 };
@@ -152,29 +156,34 @@ list_row(const char *const *values, void *arg, struct verr *e)
 {
 	struct listing *l = arg;
 
-	(void)e;
+	if (!l->out)
+		l->out = begin(l->query, l->format, l->columns, e);
+	if (!l->out)
+		return -1;
 	out_row(l->out, values);
 	progress_add(&l->progress, 1);
-	return 0;
+	/* out_end() says why. */
+	return out_failed(l->out) ? -1 : 0;
 }
 
 static int
 print_rows(struct db *db, const struct entity_query *q, enum out_format format,
 	   struct verr *e)
 {
-	struct out_column columns[ENTITY_COLUMNS];
-	struct listing l = { .out = begin(q, format, columns, e) };
+	struct listing l = { .query = q, .format = format };
 	struct verr later = VERR_INIT;
 	int rc, ended;
 
-	if (!l.out)
-		return -1;
 	progress_begin(&l.progress, "list", "rows", 0);
 	/* The rows themselves say how far it is. */
 	l.progress.seen = l.progress.seen && !isatty(STDOUT_FILENO);
 	rc = entity_query_each(db, q, list_row, &l, e);
 	progress_end(&l.progress);
-	ended = out_end(l.out, rc ? &later : e);
+	if (rc == 0 && !l.out) {
+		l.out = begin(q, format, l.columns, e);
+		rc = l.out ? 0 : -1;
+	}
+	ended = out_end(l.out, e->kind != VERR_NONE ? &later : e);
 	return rc == 0 ? ended : rc;
 }
 

@@ -444,3 +444,42 @@ complete_line() {
 		--set "database=dbname=postgres target_session_attrs=prefer-standby"
 	run -75 voip-ext rm 10@pbx.example.com
 }
+
+@test "a word that is nearly one is told, and so are a domain and a key" {
+	run -64 voip-ext uesr list
+	[[ $output == "voip-ext: 'uesr' is no entity and no verb"*"hint: did you mean 'user'?"* ]]
+	run -64 voip-ext queue lsit
+	[[ $output == "voip-ext: 'lsit' is no verb"*"hint: did you mean 'list'?"* ]]
+	run -1 voip-ext show 10@pbx.exmaple.com
+	[ "$output" = "voip-ext: extension '10@pbx.exmaple.com' does not exist
+hint: there is no domain 'pbx.exmaple.com'; did you mean 'pbx.example.com'?" ]
+	run -1 voip-ext add 11@pbx.exmaple.com password=x
+	[ "$output" = "voip-ext: domain 'pbx.exmaple.com' does not exist
+hint: did you mean 'pbx.example.com'?" ]
+	run -1 voip-ext queue set slaes@pbx.example.com active=false
+	[ "$output" = "voip-ext: queue 'slaes@pbx.example.com' does not exist
+hint: did you mean 'sales@pbx.example.com'?" ]
+	# Another number is another phone, not a slip.
+	run -1 voip-ext show 11@pbx.example.com
+	[ "$output" = "voip-ext: extension '11@pbx.example.com' does not exist" ]
+}
+
+@test "what only the database can refuse is said in the words of its rule" {
+	run -65 voip-ext set 10@pbx.example.com queue=sales
+	[ "$output" = "voip-ext: extension '10@pbx.example.com': only type 'queue' has a queue" ]
+	run -65 voip-ext set 10@pbx.example.com user=
+	[[ $output == *"type 'user' has a user, and no other type has one"*"hint: "* ]]
+	run -65 voip-ext trunk add t host=192.0.2.1 register=true
+	[ "$output" = "voip-ext: trunk 't': a trunk that registers needs a username" ]
+}
+
+@test "a role that may not, and a database without the schema, are named" {
+	PGUSER=voip_report run -78 voip-ext list
+	[[ $output == "voip-ext: database: permission denied"*$'\n'"hint: the role 'voip_report' may not"* ]]
+	run -78 voip-ext list --set database=dbname=postgres
+	[[ $output == *"hint: 'voip-schema status' tells whether database 'postgres' has the schema" ]]
+	run -78 voip-ext list --set database=dbname=nowhere
+	[[ $output == *'database "nowhere" does not exist'* ]]
+	PGUSER=nobody_at_all run -78 voip-ext list
+	[[ $output == *'role "nobody_at_all" does not exist'* ]]
+}
