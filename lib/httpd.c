@@ -125,23 +125,105 @@ name_peer(struct http_connection *c, const struct sockaddr *address)
 		snprintf(c->peer, sizeof(c->peer), "unix");
 }
 
-/* By what came already; nothing, or a line without an end, may become long. */
-static enum httpd_size
-size_for(int fd)
+static void
+link_connection(struct httpd *h, struct http_connection *c)
+{
+	c->next = h->connections;
+	if (c->next)
+		c->next->prev = c;
+	h->connections = c;
+	h->count++;
+	h->last_active_ms = loop_now_ms();
+	metric_add(METRIC_HTTP_CONNECTIONS, 1);
+	metric_set(METRIC_HTTP_OPEN, (int64_t)h->count);
+	httpd_await_head(c);
+}
+
+static void
+tell_empty(struct httpd *h)
+{
+	if (h->when_empty && h->count == 0)
+		loop_timer_set(h->loop, &h->empty, 0);
+}
+
+static void
+end_connection(struct httpd *h, struct http_connection *c)
+{
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		h->connections = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	loop_timer_clear(h->loop, &c->deadline);
+	free(c);
+	h->count--;
+	h->last_active_ms = loop_now_ms();
+	metric_set(METRIC_HTTP_OPEN, (int64_t)h->count);
+	watch_listeners(h);
+	tell_empty(h);
+}
+
+/* Hand a connection to MHD; it is closed and over when that fails. */
+static int
+hand_over(struct http_connection *c, enum httpd_size size, struct verr *e)
+{
+	struct httpd *h = c->server;
+
+	c->size = size;
+	h->adding = c;
+	h->run_now[size] = true;
+	if (MHD_add_connection(h->daemons[size], c->fd,
+			       (struct sockaddr *)&c->address,
+			       c->address_len) == MHD_YES)
+		return 0;
+	verr_sys(e, VERR_RETRY, "cannot serve a connection");
+	/* Unless MHD had started it: then it ended and freed it, too. */
+	if (h->adding)
+		end_connection(h, h->adding);
+	h->adding = NULL;
+	return -1;
+}
+
+/*
+ * The size is chosen by what came: a line without an end may become long.
+ * Large memory costs more than all else of a request, so nobody gets it for
+ * having connected a moment before writing.
+ */
+static bool
+choose_size(int fd, enum httpd_size *size)
 {
 	char start[PEEK];
 	ssize_t n = recv(fd, start, sizeof(start), MSG_PEEK | MSG_DONTWAIT);
 
-	return n > 0 && memchr(start, '\n', (size_t)n) ? HTTPD_SMALL
-						       : HTTPD_LARGE;
+	*size = n <= 0 || memchr(start, '\n', (size_t)n) ? HTTPD_SMALL
+							 : HTTPD_LARGE;
+	return n != -1 || (errno != EAGAIN && errno != EINTR);
 }
 
-/* Hand a connected socket to MHD; closed when that fails. */
+static void
+on_first_bytes(int fd, unsigned events, void *arg)
+{
+	struct http_connection *c = arg;
+	struct verr e = VERR_INIT;
+	enum httpd_size size;
+
+	(void)events;
+	if (!choose_size(fd, &size))
+		return;
+	loop_remove_fd(c->server->loop, fd);
+	c->silent = false;
+	if (hand_over(c, size, &e) == -1)
+		log_warning("%s", e.msg);
+}
+
+/* Take a connected socket; closed when that fails. */
 static int
 adopt(struct httpd *h, int fd, const struct sockaddr *address, socklen_t len,
       struct verr *e)
 {
 	struct http_connection *c = calloc(1, sizeof(*c));
+	enum httpd_size size;
 
 	if (!c) {
 		close(fd);
@@ -149,19 +231,35 @@ adopt(struct httpd *h, int fd, const struct sockaddr *address, socklen_t len,
 	}
 	c->server = h;
 	c->fd = fd;
-	c->size = size_for(fd);
 	c->deadline.fn = miss_deadline;
 	c->deadline.arg = c;
+	memcpy(&c->address, address, len);
+	c->address_len = len;
 	name_peer(c, address);
-	h->adding = c;
-	h->run_now[c->size] = true;
-	if (MHD_add_connection(h->daemons[c->size], fd, address, len) ==
-	    MHD_YES)
+	link_connection(h, c);
+	if (choose_size(fd, &size))
+		return hand_over(c, size, e);
+	c->silent = true;
+	if (loop_add_fd(h->loop, fd, EPOLLIN, on_first_bytes, c, e) == 0)
 		return 0;
-	/* Unless MHD had started it: then it ended and freed it, too. */
-	free(h->adding);
-	h->adding = NULL;
-	return verr_sys(e, VERR_RETRY, "cannot serve a connection");
+	close(fd);
+	end_connection(h, c);
+	return -1;
+}
+
+static void
+close_silent(struct httpd *h)
+{
+	struct http_connection *c = h->connections, *next;
+
+	for (; c; c = next) {
+		next = c->next;
+		if (!c->silent)
+			continue;
+		loop_remove_fd(h->loop, c->fd);
+		close(c->fd);
+		end_connection(h, c);
+	}
 }
 
 static void
@@ -263,57 +361,18 @@ httpd_add_connection(struct httpd *h, int fd, struct verr *e)
 /* --- connections ------------------------------------------------------ */
 
 static void
-start_connection(struct httpd *h, void **context)
-{
-	struct http_connection *c = h->adding;
-
-	h->adding = NULL;
-	*context = c;
-	c->next = h->connections;
-	if (c->next)
-		c->next->prev = c;
-	h->connections = c;
-	h->count++;
-	h->last_active_ms = loop_now_ms();
-	metric_add(METRIC_HTTP_CONNECTIONS, 1);
-	metric_set(METRIC_HTTP_OPEN, (int64_t)h->count);
-	httpd_await_head(c);
-}
-
-static void
-tell_empty(struct httpd *h)
-{
-	if (h->when_empty && h->count == 0)
-		loop_timer_set(h->loop, &h->empty, 0);
-}
-
-static void
-end_connection(struct httpd *h, struct http_connection *c)
-{
-	if (c->prev)
-		c->prev->next = c->next;
-	else
-		h->connections = c->next;
-	if (c->next)
-		c->next->prev = c->prev;
-	loop_timer_clear(h->loop, &c->deadline);
-	free(c);
-	h->count--;
-	h->last_active_ms = loop_now_ms();
-	metric_set(METRIC_HTTP_OPEN, (int64_t)h->count);
-	watch_listeners(h);
-	tell_empty(h);
-}
-
-static void
 on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 	      enum MHD_ConnectionNotificationCode code)
 {
+	struct httpd *h = arg;
+
 	(void)mhd;
-	if (code == MHD_CONNECTION_NOTIFY_STARTED)
-		start_connection(arg, context);
-	else if (*context)
-		end_connection(arg, *context);
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		*context = h->adding;
+		h->adding = NULL;
+	} else if (*context) {
+		end_connection(h, *context);
+	}
 }
 
 size_t
@@ -477,6 +536,7 @@ httpd_free(struct httpd *h)
 	h->accepting = false;
 	forget_listeners(h);
 	loop_set_prepare(h->loop, NULL, NULL);
+	close_silent(h);
 	for (struct http_connection *c = h->connections; c; c = c->next)
 		if (c->current)
 			httpdreq_abandon(c->current);

@@ -10,6 +10,7 @@
 #define HTTPDREQ_H
 
 #include <microhttpd.h>
+#include <sys/socket.h>
 
 #include "httpd.h"
 
@@ -52,6 +53,10 @@ struct http_connection {
 	int fd; /* MHD closes it after its last notification */
 	struct loop_timer deadline;
 	bool served; /* at least one request */
+	/* Nothing came yet: it is ours, and MHD does not know it. */
+	bool silent;
+	struct sockaddr_storage address;
+	socklen_t address_len;
 	struct http_exchange *current;
 	char peer[64];
 	struct http_connection *next;
