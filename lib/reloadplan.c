@@ -214,7 +214,7 @@ plan_xml_all(struct planning *p)
 static void
 plan_gateway(struct planning *p)
 {
-	const char *profile = conf_str("freeswitch_gateway_profile");
+	const char *profile = conf_str("gateway_profile");
 
 	if (!is_valid(valid_username, p->name) || strpbrk(p->name, "+*#")) {
 		p->bad = true;
