@@ -63,6 +63,7 @@ static const struct rule {
 	{ "media_nodes", NODES, NODES, NULL },
 	{ "trusted_addresses", ADDRESSES, ADDRESSES, NULL },
 	{ "api_keys", 0, 0, NULL },
+	{ "domain_admins", 0, 0, NULL },
 	{ .table = NULL },
 };
 /* clang-format on */
