@@ -33,6 +33,8 @@ static const struct poptOption options[] = {
 	{ "zone", 'z', POPT_ARG_STRING, &c.zone, 0,
 	  "time zone of hours and days (default UTC)", "ZONE" },
 	{ "chart", 'c', POPT_ARG_NONE, &c.chart, 0, "stats as bars", NULL },
+	{ "missing", 'm', POPT_ARG_NONE, &c.missing, 0,
+	  "audit prints the missing legs", NULL },
 	POPT_TABLEEND
 };
 /* clang-format on */
@@ -68,12 +70,20 @@ stats(int argc, const char **argv, struct verr *e)
 }
 
 static int
+audit(int argc, const char **argv, struct verr *e)
+{
+	return cdrcommand_audit(&c, argc ? argv[0] : NULL, e);
+}
+
+static int
 dead(int argc, const char **argv, struct verr *e)
 {
 	return print_text(cdrcommand_dead(&c, argc, argv, e));
 }
 
 static const struct opt_command commands[] = {
+	{ "audit", "[DIRECTORY]",
+	  "is all that FreeSWITCH wrote to files somewhere?", 0, 1, audit },
 	{ "dead",
 	  "list | show ID | body ID | retry ID...|all | fix ID FILE | "
 	  "drop ID...|all",

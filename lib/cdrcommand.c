@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include "cdr.h"
+#include "cdrauditshow.h"
 #include "cdrdead.h"
 #include "cdrshow.h"
+#include "conf.h"
 #include "log.h"
 #include "out.h"
 #include "progress.h"
@@ -162,6 +164,25 @@ cdrcommand_stats(struct cdrcommand *c, struct verr *e)
 		rc = c->chart ? 0 : cdrshow_stats(format, by, r, e);
 	}
 	db_result_free(r);
+	db_free(db);
+	return rc;
+}
+
+int
+cdrcommand_audit(struct cdrcommand *c, const char *directory, struct verr *e)
+{
+	enum out_format format;
+	struct db *db;
+	int rc = -1;
+
+	if (out_format_from_options(&format, e) == -1)
+		return -1;
+	/* a standby may not have all that was stored */
+	db = open_db(c, true, e);
+	if (db)
+		rc = cdrauditshow_run(
+			db, directory ? directory : conf_str("cdr_import_dir"),
+			c->missing, format, e);
 	db_free(db);
 	return rc;
 }

@@ -1,6 +1,5 @@
 #include "cdrimport.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,15 +10,14 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "cdrfiles.h"
 #include "conf.h"
 #include "intake.h"
 #include "log.h"
 
-#define SUFFIX ".cdr.json"
-
 /* What was found, and what became of it. */
 struct file {
-	char *path;
+	const char *path; /* borrowed from the list */
 	size_t records;
 	bool failed;
 	bool refused;
@@ -29,99 +27,11 @@ struct file {
 struct import {
 	const char *directory;
 	struct file *files;
-	size_t count, size;
+	size_t count;
 	cdrfilter_row_fn row;
 	void *arg;
 	struct cdrimport_counts *counts;
 };
-
-/* --- what is there ---------------------------------------------------- */
-
-static int
-add_file(struct import *in, const char *folder, const char *name,
-	 struct verr *e)
-{
-	struct file *more;
-	char *path;
-
-	if (in->count == in->size) {
-		in->size = in->size ? in->size * 2 : 64;
-		more = realloc(in->files, in->size * sizeof(*more));
-		if (!more)
-			return verr_set(e, VERR_RETRY, "out of memory");
-		in->files = more;
-	}
-	if (asprintf(&path, "%s/%s", folder, name) == -1)
-		return verr_set(e, VERR_RETRY, "out of memory");
-	in->files[in->count++] = (struct file){ .path = path };
-	return 0;
-}
-
-static bool
-has_suffix(const char *name)
-{
-	size_t len = strlen(name), n = strlen(SUFFIX);
-
-	return *name != '.' && len > n && strcmp(name + len - n, SUFFIX) == 0;
-}
-
-/* 2026-11-21-10-30-00, as FreeSWITCH names them. */
-static bool
-is_rotated(const char *name)
-{
-	static const char form[] = "0000-00-00-00-00-00";
-	size_t i = 0;
-
-	for (; form[i] && name[i]; i++)
-		if (form[i] == '0' ? name[i] < '0' || name[i] > '9'
-				   : name[i] != '-')
-			return false;
-	return !form[i] && !name[i];
-}
-
-static int look_through(struct import *in, const char *folder, bool is_top,
-			struct verr *e);
-
-/* One that cannot be read is not worth the others. */
-static int
-look_into(struct import *in, const char *folder, const char *name,
-	  struct verr *e)
-{
-	struct verr why = VERR_INIT;
-	char *inner;
-	int rc;
-
-	if (asprintf(&inner, "%s/%s", folder, name) == -1)
-		return verr_set(e, VERR_RETRY, "out of memory");
-	rc = look_through(in, inner, false, &why);
-	free(inner);
-	if (rc == -1 && why.kind == VERR_CONFIG) {
-		log_error("%s", why.msg);
-		return 0;
-	}
-	if (rc == -1)
-		*e = why;
-	return rc;
-}
-
-static int
-look_through(struct import *in, const char *folder, bool is_top, struct verr *e)
-{
-	DIR *d = opendir(folder);
-	struct dirent *entry;
-	int rc = 0;
-
-	if (!d)
-		return verr_sys(e, VERR_CONFIG, "cannot read '%s'", folder);
-	while (rc == 0 && (entry = readdir(d))) {
-		if (has_suffix(entry->d_name))
-			rc = add_file(in, folder, entry->d_name, e);
-		else if (is_top && is_rotated(entry->d_name))
-			rc = look_into(in, folder, entry->d_name, e);
-	}
-	closedir(d);
-	return rc;
-}
 
 static int
 by_path(const void *a, const void *b)
@@ -224,7 +134,7 @@ static void
 on_row(const struct cdrfilter_row *row, void *arg)
 {
 	struct import *in = arg;
-	struct file key = { .path = (char *)row->file };
+	struct file key = { .path = row->file };
 	struct file *f = bsearch(&key, in->files, in->count, sizeof(*in->files),
 				 by_path);
 
@@ -277,15 +187,20 @@ cdrimport_run(const char *directory, cdrfilter_row_fn row, void *arg,
 	struct import in = {
 		.directory = directory, .row = row, .arg = arg, .counts = counts
 	};
-	int rc = look_through(&in, directory, true, e);
+	struct cdrfiles files = { NULL, 0, 0 };
+	int rc = cdrfiles_list(&files, directory, NULL, e);
 
 	*counts = (struct cdrimport_counts){ 0 };
-	if (rc == 0 && in.count) {
-		qsort(in.files, in.count, sizeof(*in.files), by_path);
-		rc = import_files(&in, e);
+	if (rc == 0 && files.count) {
+		in.files = calloc(files.count, sizeof(*in.files));
+		if (!in.files)
+			rc = verr_set(e, VERR_RETRY, "out of memory");
+		for (; in.files && in.count < files.count; in.count++)
+			in.files[in.count].path = files.paths[in.count];
 	}
-	for (size_t i = 0; i < in.count; i++)
-		free(in.files[i].path);
+	if (rc == 0 && in.count)
+		rc = import_files(&in, e);
 	free(in.files);
+	cdrfiles_release(&files);
 	return rc;
 }

@@ -10,8 +10,7 @@
  * A file is moved to "imported/" below the directory when its record is
  * committed or in the spool, to "refused/" when it can never become anything,
  * so a kill at any moment, or two runs at once, import a file again at worst,
- * and what is there twice is stored once.  Folders that FreeSWITCH makes when
- * it rotates, YYYY-MM-DD-HH-MM-SS, are looked through too.
+ * and what is there twice is stored once.  Which files: cdrfiles.h.
  */
 #ifndef CDRIMPORT_H
 #define CDRIMPORT_H

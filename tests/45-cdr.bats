@@ -267,3 +267,42 @@ dead() {
 	run psql -XqAt -d "$VOIP_DATABASE" -c 'select body from voip.cdr_queue'
 	[[ $output == *'permission denied'* ]]
 }
+
+# written UUID [DAY]: a record as log-http-and-disk leaves it.
+written() {
+	local start
+	start=$(date -u -d "${2:-2026-11-20} 12:00:00" +%s)000000
+	mkdir -p "$BATS_TEST_TMPDIR/disk"
+	printf '{"switchname":"fs1","variables":{"uuid":"%s","start_uepoch":"%s"}}\n' \
+		"$1" "$start" >"$BATS_TEST_TMPDIR/disk/$1.cdr.json"
+}
+
+@test "audit accounts for every leg that was produced, and names the missing" {
+	local disk=$BATS_TEST_TMPDIR/disk spool=$BATS_TEST_TMPDIR/spool uuid
+	for uuid in stored dead queued spooled missing; do
+		written "$uuid"
+	done
+	written gone 2026-11-19
+	cp "$disk/stored.cdr.json" "$disk/a_stored.cdr.json"
+	echo half >"$disk/broken.cdr.json"
+	sql "insert into voip.cdr (leg_uuid, start_time, direction, received_at)
+		values ('stored', '2026-11-20 12:00Z', 'inbound', now()),
+			('gone', '2026-11-19 12:00:01Z', 'inbound', now())"
+	sql "insert into voip.cdr_dead (body, body_sha256, reason, query_uuid)
+		values ('', sha256(''), 'x', 'a_dead')"
+	sql "insert into voip.cdr_queue (body, query_uuid) values ('', 'queued')"
+	VOIP_CDR_SPOOL_DIR=$spool voip-cdr-ingest --set database=host=/nonexistent \
+		"$disk/spooled.cdr.json" >/dev/null
+	run -1 --separate-stderr voip-cdr audit -f tsv --set cdr_spool_dir="$spool" "$disk"
+	[ "$output" = $'day\tnode\tproduced\tstored\tdead\tqueued\tspooled\tmissing
+2026-11-19\tfs1\t1\t0\t0\t0\t0\t1
+2026-11-20\tfs1\t5\t1\t1\t1\t1\t1' ]
+	[[ $stderr == *"broken.cdr.json': the body is neither JSON"* ]]
+	[[ $stderr == *'2 legs are missing'* ]]
+	run -1 --separate-stderr voip-cdr audit --missing -f tsv \
+		--set cdr_spool_dir="$spool" "$disk"
+	[ "$(sed 1d <<<"$output" | cut -f1 | sort | tr '\n' ' ')" = 'gone missing ' ]
+	rm "$disk"/{gone,missing,broken}.cdr.json
+	run -0 voip-cdr audit --set cdr_spool_dir="$spool" "$disk"
+	run -78 voip-cdr audit "$disk/nowhere"
+}
