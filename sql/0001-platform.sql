@@ -619,10 +619,4 @@ create trigger own_trunk before insert or update on voip.extensions
 	for each row when (new.trunk_id is not null)
 	execute function voip.own_trunk();
 
--- --- first rows ----------------------------------------------------------
-
-insert into voip.domains (domain, tenant_name)
-	values ('default.local', 'Default Tenant');
-insert into voip.recording_policies (name) values ('Default Queue Recording');
-
 reset role;

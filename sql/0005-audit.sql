@@ -315,4 +315,10 @@ select voip.track('emergency_numbers', 'r.number');
 select voip.track('api_keys', 'r.key_name', '{hash}');
 select voip.track('domain_admins', 'r.role_name');
 
+-- --- first rows, known to the audit ---------------------------------------
+
+insert into voip.domains (domain, tenant_name)
+	values ('default.local', 'Default Tenant');
+insert into voip.recording_policies (name) values ('Default Queue Recording');
+
 reset role;

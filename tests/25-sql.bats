@@ -96,6 +96,11 @@ refuses_each() {
 		from voip.recording_policies"
 	[ "$output" = \
 	'Default Queue Recording|f|f|f|t|90|/storage/recordings' ]
+	run -0 sql "select table_name, action, key from voip.audit
+		where key in ('default.local', 'Default Queue Recording')
+		order by table_name"
+	[ "$output" = $'domains|insert|default.local
+recording_policies|insert|Default Queue Recording' ]
 }
 
 @test "columns have the defaults of the specification" {
