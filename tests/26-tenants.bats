@@ -374,7 +374,7 @@ probes() {
 	voip-ext set 77@a.example.com full_name=Seven
 	voip-ext rm 77@a.example.com
 	run -1 voip-ext user add x@b.example.com
-	[ "$output" = "voip-ext: domain 'b.example.com' does not exist" ]
+	[ "${lines[0]}" = "voip-ext: domain 'b.example.com' does not exist" ]
 	run -78 voip-ext domain add c.example.com
 	run -1 voip-ext domain set a.example.com max_calls=1000000
 	run -78 voip-ext policy add Mine
