@@ -222,7 +222,13 @@ manual_options() {
 				check_example
 				command=${line#'$ '}
 				;;
-			block:*) expected+=$line$'\n' ;;
+			block:*)
+				if [[ $command == *\\ ]]; then
+					command+=$'\n'$line
+				else
+					expected+=$line$'\n'
+				fi
+				;;
 			esac
 		done < <(sed 's/\\e/\\/g; s/\\&//g' "$page")
 	done
