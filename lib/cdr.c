@@ -30,6 +30,8 @@ static struct {
 	uint8_t count[CDR_FIELD_COUNT];
 	size_t start_stamp;
 	size_t direction;
+	size_t channel_direction;
+	size_t from_host;
 	size_t failed_cause;
 } plan;
 
@@ -69,6 +71,9 @@ make_plan(void)
 	}
 	plan.start_stamp = cdr_want(&plan.sources, "start_stamp", 11);
 	plan.direction = cdr_want(&plan.sources, "direction", 9);
+	plan.channel_direction =
+		cdr_want(&plan.sources, "/channel_data/direction", 23);
+	plan.from_host = cdr_want(&plan.sources, "sip_from_host", 13);
 	plan.failed_cause =
 		cdr_want(&plan.sources, "originate_failed_cause", 22);
 }
@@ -264,16 +269,40 @@ compute_direction(struct reading *r)
 {
 	static const char *const words[] = { "inbound", "outbound", "internal",
 					     NULL };
+	bool made = (read_source(r, plan.direction) ||
+		     read_source(r, plan.channel_direction)) &&
+		    strcmp(r->plain.data, "outbound") == 0;
 
+	put_word(r, CDR_CHANNEL_DIRECTION, made ? "outbound" : "inbound");
 	if (is_one_of(value(r, CDR_DIRECTION), words))
 		return;
 	if (strcmp(value(r, CDR_DIRECTION), "local") == 0)
 		put_word(r, CDR_DIRECTION, "internal");
-	else if (read_source(r, plan.direction) &&
-		 strcmp(r->plain.data, "outbound") == 0)
-		put_word(r, CDR_DIRECTION, "outbound");
 	else
-		put_word(r, CDR_DIRECTION, "inbound");
+		put_word(r, CDR_DIRECTION, made ? "outbound" : "inbound");
+}
+
+static bool
+is_made(const struct reading *r)
+{
+	return strcmp(value(r, CDR_CHANNEL_DIRECTION), "outbound") == 0;
+}
+
+static void
+compute_domain(struct reading *r)
+{
+	bool led = r->offset[CDR_ORIGINATOR_UUID] ||
+		   r->offset[CDR_MEMBER_SESSION_UUID];
+	char *c;
+
+	if (!r->offset[CDR_DOMAIN] && !(is_made(r) && led) &&
+	    read_source(r, plan.from_host))
+		put_text(r, CDR_DOMAIN, MAX_KEY);
+	if (!r->offset[CDR_DOMAIN] || buf_failed(&r->cdr->text))
+		return;
+	for (c = r->cdr->text.data + r->offset[CDR_DOMAIN] - 1; *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
 }
 
 /*
@@ -288,13 +317,11 @@ compute_hangup_by(struct reading *r)
 					      "CALL_REJECTED",
 					      "ORIGINATOR_CANCEL", NULL };
 	const char *how = value(r, CDR_HANGUP_DISPOSITION), *by = "system";
-	bool inbound, bridged = r->offset[CDR_BRIDGE_TIME] != 0;
+	/* the leg's own direction, whatever the dialplan calls the call */
+	bool inbound = !is_made(r), bridged = r->offset[CDR_BRIDGE_TIME] != 0;
 
 	if (!*how)
 		return;
-	/* the leg's own direction, whatever the dialplan calls the call */
-	inbound = !read_source(r, plan.direction) ||
-		  strcmp(r->plain.data, "inbound") == 0;
 	if (strncmp(how, "recv_", 5) == 0)
 		by = inbound ? "caller" : "callee";
 	else if (strcmp(how, "send_cancel") == 0 && !inbound &&
@@ -350,6 +377,7 @@ read_all(struct reading *r)
 		if (!r->offset[f])
 			read_field(r, f);
 	compute_direction(r);
+	compute_domain(r);
 	compute_hangup_by(r);
 	put_word(r, CDR_REPAIRED, r->cdr->repaired ? "t" : "f");
 }

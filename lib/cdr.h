@@ -11,7 +11,11 @@
  *	app:name    what the application of that name was given (app_log)
  *	/a/b/c      from the top
  *
- * Columns without a source are computed.
+ * Columns without a source are computed, and these partly: direction is the
+ * dialplan's word for the call or else the channel's own, which is
+ * channel_direction; domain is in lower case, and where no source has it the
+ * host of From, but of no leg that FreeSWITCH made for another one: there that
+ * host is the gateway's or an address, and the tenant is the other leg's.
  *
  * Rules (mod_json_cdr, measured): all values are strings; times come from
  * *_uepoch (UTC), "0" means never; values of `variables` are percent-decoded
@@ -56,13 +60,13 @@ enum cdr_type {
 	  "bridge_uuid last_bridge_to signal_bond") \
 	X(CALL_GROUP, "call_group", KEY, "call_uuid") \
 	X(ORIGINATOR_UUID, "originator_uuid", KEY, \
-	  "originator originating_leg_uuid") \
+	  "originator originating_leg_uuid other_loopback_leg_uuid") \
 	X(MEMBER_SESSION_UUID, "member_session_uuid", KEY, \
 	  "cc_member_session_uuid") \
 	X(DOMAIN, "domain", KEY, \
-	  "sip_h_X-VOIP-DOMAIN domain_name dialed_domain sip_from_host") \
-	X(DIRECTION, "direction", TEXT, \
-	  "call_direction direction /channel_data/direction") \
+	  "sip_h_X-VOIP-DOMAIN domain_name dialed_domain") \
+	X(DIRECTION, "direction", TEXT, "call_direction") \
+	X(CHANNEL_DIRECTION, "channel_direction", TEXT, "") \
 	X(CALLER_NUMBER, "caller_number", TEXT, \
 	  "first:caller_id_number sip_from_user") \
 	X(CALLER_NAME, "caller_name", TEXT, \
@@ -71,6 +75,7 @@ enum cdr_type {
 	  "last:destination_number dialed_user sip_req_user sip_to_user") \
 	X(DESTINATION_LAST, "destination_last", TEXT, \
 	  "first:destination_number dialed_user sip_req_user sip_to_user") \
+	X(ACCOUNT, "account", TEXT, "user_name sip_h_X-VOIP-CALLER") \
 	X(CONTEXT, "context", TEXT, "first:context user_context") \
 	X(PROGRESS_TIME, "progress_time", UTIME, \
 	  "progress_uepoch progress_media_uepoch") \
@@ -81,6 +86,7 @@ enum cdr_type {
 	X(BILLSEC, "billsec", INT, "billsec") \
 	X(DURATION_MS, "duration_ms", INT, "mduration") \
 	X(BILLSEC_MS, "billsec_ms", INT, "billmsec") \
+	X(HOLD_SECONDS, "hold_seconds", INT, "hold_accum_seconds") \
 	X(HANGUP_CAUSE, "hangup_cause", TEXT, "hangup_cause") \
 	X(HANGUP_CAUSE_Q850, "hangup_cause_q850", INT, "hangup_cause_q850") \
 	X(HANGUP_DISPOSITION, "sip_hangup_disposition", TEXT, \
@@ -110,6 +116,8 @@ enum cdr_type {
 	X(USER_AGENT, "user_agent", TEXT, "sip_user_agent") \
 	X(ACCOUNTCODE, "accountcode", TEXT, "accountcode") \
 	X(TRANSFER, "transfer", TEXT, "transfer_history transfer_source") \
+	X(TRANSFER_TO, "transfer_to", TEXT, "transfer_to") \
+	X(LAST_APP, "last_app", TEXT, "last_app") \
 	X(NODE, "node", TEXT, "/switchname FreeSWITCH-Switchname") \
 	X(REPAIRED, "repaired", BOOL, "")
 /* clang-format on */

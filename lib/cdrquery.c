@@ -276,16 +276,16 @@ static const struct group {
 	const char *which;
 } groups[] = {
 	{ "hour", BUCKET("hour", "YYYY-MM-DD HH24:00"), true,
-	  "c.direction <> 'outbound'" },
+	  "c.channel_direction = 'inbound'" },
 	{ "day", BUCKET("day", "YYYY-MM-DD"), true,
-	  "c.direction <> 'outbound'" },
-	{ "domain", "c.domain", false, "c.direction <> 'outbound'" },
+	  "c.channel_direction = 'inbound'" },
+	{ "domain", "c.domain", false, "c.channel_direction = 'inbound'" },
 	{ "trunk", "c.gateway", false,
-	  "c.direction <> 'inbound' and c.gateway is not null" },
+	  "c.channel_direction = 'outbound' and c.gateway is not null" },
 	{ "queue", "c.queue", false,
-	  "c.direction <> 'outbound' and c.queue is not null" },
-	{ "cause", "c.hangup_cause", false, "c.direction <> 'outbound'" },
-	{ "node", "c.node", false, "c.direction <> 'outbound'" },
+	  "c.channel_direction = 'inbound' and c.queue is not null" },
+	{ "cause", "c.hangup_cause", false, "c.channel_direction = 'inbound'" },
+	{ "node", "c.node", false, "c.channel_direction = 'inbound'" },
 };
 
 const char cdrquery_groups[] = "hour day domain trunk queue cause node";

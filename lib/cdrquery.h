@@ -34,7 +34,7 @@ enum cdrquery_type {
 	X(NUMBER, "number", "NUMBER", TEXT, \
 	  "? in (c.caller_number, c.destination, c.destination_last)", \
 	  "who called or was called") \
-	X(DOMAIN, "domain", "DOMAIN", TEXT, "c.domain = ?", "of that tenant") \
+	X(DOMAIN, "domain", "DOMAIN", TEXT, "c.domain = lower(?)", "of that tenant") \
 	X(DIRECTION, "direction", "WORD", DIRECTION, "c.direction = ?", \
 	  "inbound, outbound or internal") \
 	X(CAUSE, "cause", "CAUSE", TEXT, "c.hangup_cause = ?", \

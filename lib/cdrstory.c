@@ -64,7 +64,7 @@ add(struct story *s, enum cdr_field time, const char *what)
 static void
 add_start(struct story *s)
 {
-	bool came_in = strcmp(value(s, CDR_DIRECTION), "outbound") != 0;
+	bool came_in = strcmp(value(s, CDR_CHANNEL_DIRECTION), "outbound") != 0;
 	struct cdrstory_event *event =
 		add(s, CDR_START_TIME, came_in ? "calls" : "rings");
 	char other[300];

@@ -100,18 +100,21 @@ create table voip.cdr (
 	-- both ends and what led to this leg
 	bridge_uuid text collate "C",    -- the leg that it talked to
 	call_group text collate "C",     -- moves with transfers: no key
-	originator_uuid text collate "C",
+	originator_uuid text collate "C", -- what it was made for
 	member_session_uuid text collate "C", -- of an agent's leg: the caller's
 	domain text collate "C",
 	domain_id bigint,
-	-- as FreeSWITCH sees it: inbound legs came in, outbound legs it made;
-	-- internal only where the dialplan says so
+	-- of the call, where the dialplan says so; else the channel's
 	direction text not null
 		check (direction in ('inbound', 'outbound', 'internal')),
+	-- inbound: FreeSWITCH received the leg; outbound: it made it
+	channel_direction text not null default 'inbound'
+		check (channel_direction in ('inbound', 'outbound')),
 	caller_number text,
 	caller_name text,
 	destination text,      -- what was dialled first
 	destination_last text, -- after transfers
+	account text,          -- who logged in to call
 	context text,
 	progress_time timestamptz,
 	answer_time timestamptz,
@@ -121,6 +124,7 @@ create table voip.cdr (
 	billsec integer,
 	duration_ms integer,
 	billsec_ms integer,
+	hold_seconds integer,
 	hangup_cause text,
 	hangup_cause_q850 integer,
 	sip_hangup_disposition text,
@@ -145,7 +149,9 @@ create table voip.cdr (
 	network_ip text,
 	user_agent text,
 	accountcode text,
-	transfer text,
+	transfer text,         -- how it was transferred, each time
+	transfer_to text,      -- whom it transferred, blind:UUID or att:UUID
+	last_app text,         -- where the dialplan left it
 	node text, -- the switch
 	-- the text was not what FreeSWITCH meant byte for byte
 	repaired boolean not null default false,

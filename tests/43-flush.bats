@@ -83,7 +83,8 @@ counted() {
 		v ->> 'direction', newest ->> 'caller_id_number',
 		newest ->> 'caller_id_name', original ->> 'destination_number',
 		newest ->> 'destination_number', coalesce(v ->> 'domain_name',
-			v ->> 'dialed_domain', v ->> 'sip_from_host'))"
+			v ->> 'dialed_domain', case when v ->> 'originator'
+			is null then v ->> 'sip_from_host' end))"
 	[ -z "$output" ]
 	run -0 sql "select count(*) from voip.cdr where cc_side = 'agent'
 		and member_session_uuid in (select leg_uuid from voip.cdr

@@ -20,18 +20,18 @@ setup() {
 # legs COUNT: one each ten seconds, up to a known time; every third answered.
 legs() {
 	sql "insert into voip.cdr (leg_uuid, start_time, domain, direction,
-		caller_number, destination, destination_last, answer_time,
+		channel_direction, caller_number, destination, destination_last, answer_time,
 		end_time, billsec, hangup_cause, gateway, received_at)
 	select 'leg-' || i, at, case when i % 2 = 0 then 'a.example.com'
 			else 'b.example.com' end,
-		case when i % 5 = 0 then 'outbound' else 'inbound' end,
-		'100' || i % 3, '2000', '2000',
+		way, way, '100' || i % 3, '2000', '2000',
 		case when i % 3 = 0 then at + interval '2 s' end,
 		at + interval '25 s', case when i % 3 = 0 then 23 else 0 end,
 		case when i % 3 = 0 then 'NORMAL_CLEARING' else 'NO_ANSWER' end,
 		case when i % 5 = 0 then 'carrier1' end, at + interval '26 s'
 	from (select i, timestamptz '2026-11-20 12:00Z' + i * interval '10 s'
-		as at from generate_series(1, $1) as i) as x"
+		as at, case when i % 5 = 0 then 'outbound' else 'inbound' end
+		as way from generate_series(1, $1) as i) as x"
 }
 
 # The records of real calls, as ingest and flush store them.

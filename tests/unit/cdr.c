@@ -102,7 +102,7 @@ compare(const struct cdr *c, json_t *doc)
 
 	if (!domain)
 		domain = variable(doc, "dialed_domain");
-	if (!domain)
+	if (!domain && !variable(doc, "originator"))
 		domain = variable(doc, "sip_from_host");
 	same("leg_uuid", c->value[CDR_LEG_UUID], variable(doc, "uuid"));
 	same("start_time", c->value[CDR_START_TIME],
@@ -122,6 +122,10 @@ compare(const struct cdr *c, json_t *doc)
 	     profile(doc, false, "destination_number"));
 	same("domain", c->value[CDR_DOMAIN], domain);
 	same("direction", c->value[CDR_DIRECTION], variable(doc, "direction"));
+	same("channel_direction", c->value[CDR_CHANNEL_DIRECTION],
+	     variable(doc, "direction"));
+	same("account", c->value[CDR_ACCOUNT], variable(doc, "user_name"));
+	same("last_app", c->value[CDR_LAST_APP], variable(doc, "last_app"));
 	same("duration", c->value[CDR_DURATION], variable(doc, "duration"));
 	same("billsec", c->value[CDR_BILLSEC], variable(doc, "billsec"));
 	same("billsec_ms", c->value[CDR_BILLSEC_MS], variable(doc, "billmsec"));
@@ -425,6 +429,46 @@ test_odd_values(void)
 	cdr_release(&c);
 }
 
+/* A gateway's host is no tenant; the dialplan's word is of the call. */
+static void
+test_sides(void)
+{
+	static const struct {
+		const char *more, *domain, *direction, *channel;
+	} legs[] = {
+		{ ",\"sip_from_host\":\"PBX.Example\"", "pbx.example",
+		  "inbound", "inbound" },
+		{ ",\"domain_name\":\"A.example\",\"sip_from_host\":\"b\","
+		  "\"call_direction\":\"outbound\"",
+		  "a.example", "outbound", "inbound" },
+		{ ",\"direction\":\"outbound\",\"originator\":\"u-0\","
+		  "\"call_direction\":\"local\",\"sip_from_host\":\"10.0.0.1\"",
+		  NULL, "internal", "outbound" },
+		{ ",\"direction\":\"outbound\",\"sip_from_host\":\"b\","
+		  "\"cc_member_session_uuid\":\"u-0\"",
+		  NULL, "outbound", "outbound" },
+		{ ",\"direction\":\"outbound\",\"sip_from_host\":\"b\"", "b",
+		  "outbound", "outbound" },
+	};
+	struct cdr c = { 0 };
+
+	for (size_t i = 0; i < sizeof(legs) / sizeof(legs[0]); i++) {
+		struct buf body = BUF_INIT;
+
+		current = legs[i].more;
+		buf_puts(&body, "{\"variables\":{\"uuid\":\"u-1\","
+				"\"start_uepoch\":\"1795227092281418\"");
+		buf_printf(&body, "%s}}", legs[i].more);
+		parse(&c, body.data, body.len);
+		same("domain", c.value[CDR_DOMAIN], legs[i].domain);
+		same("direction", c.value[CDR_DIRECTION], legs[i].direction);
+		same("channel_direction", c.value[CDR_CHANNEL_DIRECTION],
+		     legs[i].channel);
+		buf_release(&body);
+	}
+	cdr_release(&c);
+}
+
 /* As FreeSWITCH encodes twice: %XX stays as it is. */
 static void
 encode_twice(struct buf *out, const char *s)
@@ -498,6 +542,7 @@ main(void)
 	test_scan();
 	test_refused();
 	test_odd_values();
+	test_sides();
 	test_forgery();
 	CHECK(unit_each_failure(with_failures) > 3);
 	return unit_end();
