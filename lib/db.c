@@ -408,9 +408,9 @@ result_new(PGresult *pg)
 	return r;
 }
 
-int
-db_query(struct db *db, struct db_result **r, const char *sql, int nparams,
-	 const struct db_param *params, struct verr *e)
+static int
+query(struct db *db, struct db_result **r, const char *sql, int nparams,
+      const struct db_param *params, int format, struct verr *e)
 {
 	struct db_pq_params p;
 	char name[16];
@@ -424,10 +424,10 @@ db_query(struct db *db, struct db_result **r, const char *sql, int nparams,
 	db_pq_params(&p, nparams, params);
 	if (*name)
 		sent = PQsendQueryPrepared(db->conn, name, nparams, p.values,
-					   p.lengths, p.formats, 0);
+					   p.lengths, p.formats, format);
 	else
 		sent = PQsendQueryParams(db->conn, sql, nparams, NULL, p.values,
-					 p.lengths, p.formats, 0);
+					 p.lengths, p.formats, format);
 	if (!sent)
 		return db_not_sent(db, e);
 	if (db_collect(db, &pg, e) == -1)
@@ -438,6 +438,20 @@ db_query(struct db *db, struct db_result **r, const char *sql, int nparams,
 	}
 	*r = result_new(pg);
 	return *r ? 0 : verr_set(e, VERR_RETRY, "out of memory");
+}
+
+int
+db_query(struct db *db, struct db_result **r, const char *sql, int nparams,
+	 const struct db_param *params, struct verr *e)
+{
+	return query(db, r, sql, nparams, params, 0, e);
+}
+
+int
+db_query_binary(struct db *db, struct db_result **r, const char *sql,
+		int nparams, const struct db_param *params, struct verr *e)
+{
+	return query(db, r, sql, nparams, params, 1, e);
 }
 
 int

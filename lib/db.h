@@ -122,6 +122,12 @@ const char *db_sqlstate(const struct db *db);
 /* `*r` may be NULL when the caller wants no rows; else free it. */
 int db_query(struct db *db, struct db_result **r, const char *sql, int nparams,
 	     const struct db_param *params, struct verr *e);
+/*
+ * The same with the values in binary form: a bytea is its bytes, and text is
+ * text; of other types the statement makes text (id::text).
+ */
+int db_query_binary(struct db *db, struct db_result **r, const char *sql,
+		    int nparams, const struct db_param *params, struct verr *e);
 
 /*
  * Several statements without parameters in one go (migrations, session set-up);

@@ -56,7 +56,7 @@ static const char insert_sql[] =
 	"lower(coalesce(nullif(split_part(b.agent, '@', 2), ''), b.domain))) "
 	"end from pg_temp.cdr_batch as b on conflict do nothing";
 
-#define QUEUE_COLUMNS "id, received_at, query_uuid, body"
+#define QUEUE_COLUMNS "id::text, received_at::text, query_uuid, body"
 enum { QUEUE_ID, QUEUE_RECEIVED, QUEUE_UUID, QUEUE_BODY };
 
 /* One of the places for flushers, until the transaction ends; no row: all are
@@ -104,7 +104,6 @@ struct flush {
 	char batch_size[16];
 	char workers[16];
 	struct cdr cdr;
-	struct buf body;
 	struct buf lines;
 	struct buf ids;
 	struct row *rows;
@@ -145,7 +144,7 @@ flush_new(bool follow, struct verr *e)
 		no_memory(e);
 		return NULL;
 	}
-	f->body = f->lines = f->ids = BUF_INIT;
+	f->lines = f->ids = BUF_INIT;
 	snprintf(f->batch_size, sizeof(f->batch_size), "%ld",
 		 conf_int("cdr_batch_size"));
 	snprintf(f->workers, sizeof(f->workers), "%ld",
@@ -173,7 +172,6 @@ flush_free(struct flush *f)
 		return;
 	db_free(f->db);
 	cdr_release(&f->cdr);
-	buf_release(&f->body);
 	buf_release(&f->lines);
 	buf_release(&f->ids);
 	free(f->rows);
@@ -204,10 +202,8 @@ check_start(const struct cdr *c, struct verr *e)
 static int
 parse_row(struct flush *f, const struct db_result *r, int i, struct verr *e)
 {
-	buf_clear(&f->body);
-	if (db_bytea(r, i, QUEUE_BODY, &f->body, e) == -1)
-		return -1;
-	if (cdr_parse(&f->cdr, f->body.data, f->body.len, e) == -1)
+	if (cdr_parse(&f->cdr, db_value(r, i, QUEUE_BODY),
+		      db_length(r, i, QUEUE_BODY), e) == -1)
 		return -1;
 	return check_start(&f->cdr, e);
 }
@@ -430,7 +426,8 @@ move_rows(struct flush *f, int *taken, struct flush_counts *counts,
 		return -1;
 	if (counts->busy)
 		return 0;
-	if (db_query(f->db, &r, take_sql, 1, &DB_TEXT(f->batch_size), e) == -1)
+	if (db_query_binary(f->db, &r, take_sql, 1, &DB_TEXT(f->batch_size),
+			    e) == -1)
 		return -1;
 	*taken = db_rows(r);
 	if (*taken == 0)
@@ -563,7 +560,7 @@ flush_dry_run(struct flush *f, struct flush_counts *counts, struct verr *e)
 						   DB_TEXT(f->batch_size) };
 		struct db_result *r = NULL;
 
-		if (db_query(f->db, &r, look_sql, 2, params, e) == -1)
+		if (db_query_binary(f->db, &r, look_sql, 2, params, e) == -1)
 			return verr_wrap(e, "cannot read the CDR queue");
 		rows = db_rows(r);
 		for (int i = 0; i < rows; i++) {

@@ -52,12 +52,13 @@ static char *option_target, *option_ledger;
 static int option_body, option_summary, option_repeat, option_now;
 static int option_connections = 1, option_count, option_seed = 1;
 static int option_timeout = 30, option_give_up = 60, option_delay = 100;
-static int option_spread;
+static int option_spread, option_rate;
 
 static struct sockaddr_storage address;
 static socklen_t address_len;
 static struct capture *captures;
 static size_t n_captures;
+static double play_started;
 static int64_t shift_s; /* added to every time of a capture */
 
 /* clang-format off */
@@ -70,6 +71,8 @@ static const struct poptOption options[] = {
 	  "print counts and latencies, not each request", NULL },
 	{ "connections", 'c', POPT_ARG_INT, &option_connections, 0,
 	  "requests at a time (1)", "N" },
+	{ "rate", 0, POPT_ARG_INT, &option_rate, 0,
+	  "start N requests a second, each when it is due or as soon as a connection is free after that", "N" },
 	{ "count", 'n', POPT_ARG_INT, &option_count, 0,
 	  "send N requests in rounds over the files, each round with new uuids; 0: each file once as it is", "N" },
 	{ "seed", 0, POPT_ARG_INT, &option_seed, 0,
@@ -258,7 +261,14 @@ connection_read(struct connection *c)
 		connection_done(c, true);
 }
 
-/* Give every free connection a job; how many are at work. */
+/* When the n-th request is to start. */
+static double
+due(size_t n)
+{
+	return option_rate ? play_started + (double)n * 1e3 / option_rate : 0;
+}
+
+/* Give every free connection a job; how many are at work or to come. */
 static unsigned
 fill(struct connection *all, struct job *jobs, size_t n_jobs, size_t *next)
 {
@@ -268,7 +278,7 @@ fill(struct connection *all, struct job *jobs, size_t n_jobs, size_t *next)
 	for (int i = 0; i < option_connections; i++) {
 		struct connection *c = &all[i];
 
-		if (!c->job && *next < n_jobs) {
+		if (!c->job && *next < n_jobs && now >= due(*next)) {
 			c->job = &jobs[(*next)++];
 			c->wake = now;
 		}
@@ -278,7 +288,18 @@ fill(struct connection *all, struct job *jobs, size_t n_jobs, size_t *next)
 		if (c->fd < 0 && now >= c->wake)
 			connection_open(c);
 	}
-	return busy;
+	return busy + (*next < n_jobs);
+}
+
+/* Until something can be due; ppoll() because a millisecond is much here. */
+static struct timespec
+pause_before(size_t next, size_t n_jobs)
+{
+	double ms = 20, left = due(next) - now_ms();
+
+	if (option_rate && next < n_jobs && left < ms)
+		ms = left > 0 ? left : 0;
+	return (struct timespec){ .tv_nsec = (long)(ms * 1e6) };
 }
 
 static void
@@ -289,8 +310,10 @@ play(struct job *jobs, size_t n_jobs)
 	struct pollfd *polls =
 		need(calloc((size_t)option_connections, sizeof(*polls)));
 	double end = now_ms() + option_give_up * 1e3;
+	struct timespec pause;
 	size_t next = 0;
 
+	play_started = now_ms();
 	for (int i = 0; i < option_connections; i++)
 		all[i].fd = -1;
 	while (fill(all, jobs, n_jobs, &next) > 0 && now_ms() < end) {
@@ -300,7 +323,8 @@ play(struct job *jobs, size_t n_jobs)
 			if (all[i].out_done < all[i].out_len)
 				polls[i].events |= POLLOUT;
 		}
-		poll(polls, (nfds_t)option_connections, 20);
+		pause = pause_before(next, n_jobs);
+		ppoll(polls, (nfds_t)option_connections, &pause, NULL);
 		for (int i = 0; i < option_connections; i++) {
 			struct connection *c = &all[i];
 
@@ -342,12 +366,13 @@ print_summary(const struct job *jobs, size_t n, double total_ms)
 	}
 	qsort(ms, ok, sizeof(*ms), by_ms);
 	printf("requests  2xx     other   unsent  tries   seconds  per_s    "
-	       "p50_ms   p95_ms   max_ms\n"
+	       "p50_ms   p95_ms   p99_ms   max_ms\n"
 	       "%-9zu %-7zu %-7zu %-7zu %-7zu %-8.2f %-8.0f %-8.2f %-8.2f "
-	       "%.2f\n",
+	       "%-8.2f %.2f\n",
 	       n, ok, n - ok - unsent, unsent, tries, total_ms / 1e3,
 	       (double)ok / (total_ms / 1e3), ok ? ms[ok / 2] : 0.0,
-	       ok ? ms[ok * 95 / 100] : 0.0, ok ? ms[ok - 1] : 0.0);
+	       ok ? ms[ok * 95 / 100] : 0.0, ok ? ms[ok * 99 / 100] : 0.0,
+	       ok ? ms[ok - 1] : 0.0);
 	free(ms);
 }
 
@@ -420,7 +445,8 @@ main(int argc, const char **argv)
 		die(EX_USAGE, "%s: %s", poptBadOption(ctx, 0),
 		    poptStrerror(rc));
 	where = poptGetArg(ctx);
-	if (!where || option_connections < 1 || option_count < 0)
+	if (!where || option_connections < 1 || option_count < 0 ||
+	    option_rate < 0)
 		die(EX_USAGE, "usage: fsplay [OPTION...] "
 			      "HOST:PORT|unix:PATH FILE...");
 	if (option_target && !*option_target)

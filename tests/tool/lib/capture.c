@@ -88,36 +88,6 @@ capture_store(struct capture *c, const char *path, const char *head,
 	c->text[c->len] = '\0';
 }
 
-void
-capture_read(struct capture *c, const char *file, const char *target)
-{
-	size_t len, head_len, body_len;
-	char *text = slurp(file, &len);
-	char *end = memmem(text, len, "\r\n\r\n", 4);
-	char *body;
-	int n;
-
-	c->file = file;
-	if (!end)
-		die(EX_DATAERR, "'%s' has no empty line after its head", file);
-	head_len = (size_t)(end + 4 - text);
-	body = text + head_len;
-	body_len = len - head_len;
-	if (body_len > 8 && body_len % 4 == 0 && !memcmp(body, "cdr=ey", 6)) {
-		/* 3 bytes for 4, less one for each "=" at the end. */
-		n = EVP_DecodeBlock((unsigned char *)body,
-				    (unsigned char *)body + 4,
-				    (int)body_len - 4);
-		if (n < 0)
-			die(EX_DATAERR, "'%s' is not base64", file);
-		n -= (text[len - 1] == '=') + (text[len - 2] == '=');
-		body_len = (size_t)n;
-		c->base64 = true;
-	}
-	capture_store(c, target, text, head_len, body, body_len);
-	free(text);
-}
-
 static bool
 is_uuid(const char *s)
 {
@@ -135,15 +105,15 @@ static void
 new_uuid(char *s, const struct capture_change *change)
 {
 	unsigned char sum[EVP_MAX_MD_SIZE];
-	char from[CAPTURE_UUID_LEN + 40], hex[33];
+	char from[CAPTURE_UUID_LEN + 40], hex[32];
 	int n = snprintf(from, sizeof(from), "%.*s/%d/%u", CAPTURE_UUID_LEN, s,
 			 change->seed, change->round);
 	const char *h = hex;
 
 	if (!EVP_Digest(from, (size_t)n, sum, NULL, EVP_sha256(), NULL))
 		die(EX_SOFTWARE, "no SHA-256");
-	for (int i = 0; i < 16; i++)
-		snprintf(hex + 2 * i, 3, "%02x", sum[i]);
+	for (int i = 0; i < 32; i++)
+		hex[i] = "0123456789abcdef"[sum[i / 2] >> (i % 2 ? 0 : 4) & 15];
 	for (int i = 0; i < CAPTURE_UUID_LEN; i++)
 		if (s[i] != '-')
 			s[i] = *h++;
@@ -224,45 +194,70 @@ epoch_after(const char *text, size_t len, const char *name)
 	return 0;
 }
 
+/* Where a uuid or a number starts; replacing keeps every length. */
+static void
+find_spots(struct capture *c)
+{
+	size_t size = 0, done;
+
+	c->spots = NULL;
+	c->n_spots = 0;
+	for (size_t i = 0; i < c->len; i += done) {
+		done = strspn(c->text + i, "0123456789");
+		if (c->len - i >= CAPTURE_UUID_LEN && is_uuid(c->text + i))
+			done = CAPTURE_UUID_LEN;
+		if (!done) {
+			/* the digits of an escape are no number */
+			done = c->text[i] == '%' && c->len - i > 2 ? 3 : 1;
+			continue;
+		}
+		if (c->n_spots == size) {
+			size = size ? size * 2 : 256;
+			c->spots = need(
+				realloc(c->spots, size * sizeof(*c->spots)));
+		}
+		c->spots[c->n_spots++] = i;
+	}
+}
+
 /*
- * New uuids, and every time moved: epochs in seconds (10 digits)
- * and microseconds (16), when they are within a day of the call, and stamps.
+ * Every time moved: epochs in seconds (10 digits) and microseconds (16), when
+ * they are within a day of the call, and stamps.
  */
 static void
-rewrite(char *text, size_t len, const struct capture_change *change,
-	int64_t start_us)
+move_time(char *p, size_t left, int64_t seconds, int64_t start)
 {
 	const int64_t day = 86400;
-	int64_t n, start = start_us / 1000000;
-	size_t digits, done;
+	size_t digits = strspn(p, "0123456789");
+	int64_t n;
 
-	for (char *p = text; p < text + len; p += done) {
-		done = 1;
-		if ((size_t)(text + len - p) >= CAPTURE_UUID_LEN &&
-		    is_uuid(p)) {
+	if (digits == 4 && p[4] == '-' && left > 18) {
+		move_stamp(p, seconds);
+	} else if (digits == 10 || digits == 16) {
+		n = strtoll(p, NULL, 10);
+		if (digits == 16)
+			n /= 1000000;
+		if (n > start - day && n < start + day)
+			put_number(p, 10, n + seconds);
+	}
+}
+
+/* New uuids in head and body, times in the body. */
+static void
+rewrite(const struct capture *c, char *text,
+	const struct capture_change *change)
+{
+	int64_t start = capture_epoch(c, "start_uepoch") / 1000000;
+
+	for (size_t i = 0; i < c->n_spots; i++) {
+		char *p = text + c->spots[i];
+		size_t left = c->len - c->spots[i];
+
+		if (left >= CAPTURE_UUID_LEN && is_uuid(p)) {
 			if (change->new_uuids)
 				new_uuid(p, change);
-			done = CAPTURE_UUID_LEN;
-			continue;
-		}
-		if (*p == '%' && len - (size_t)(p - text) > 2) {
-			done = 3; /* the digits of an escape are no number */
-			continue;
-		}
-		digits = strspn(p, "0123456789");
-		if (!digits || !start)
-			continue;
-		done = digits;
-		if (digits == 4 && p[4] == '-' && text + len - p > 18) {
-			done = move_stamp(p, change->seconds);
-			if (!done)
-				done = digits;
-		} else if (digits == 10 || digits == 16) {
-			n = strtoll(p, NULL, 10);
-			if (digits == 16)
-				n /= 1000000;
-			if (n > start - day && n < start + day)
-				put_number(p, 10, n + change->seconds);
+		} else if (start && c->spots[i] >= c->body) {
+			move_time(p, left, change->seconds, start);
 		}
 	}
 }
@@ -273,6 +268,37 @@ capture_epoch(const struct capture *c, const char *name)
 	return epoch_after(c->text + c->body, c->len - c->body, name);
 }
 
+void
+capture_read(struct capture *c, const char *file, const char *target)
+{
+	size_t len, head_len, body_len;
+	char *text = slurp(file, &len);
+	char *end = memmem(text, len, "\r\n\r\n", 4);
+	char *body;
+	int n;
+
+	c->file = file;
+	if (!end)
+		die(EX_DATAERR, "'%s' has no empty line after its head", file);
+	head_len = (size_t)(end + 4 - text);
+	body = text + head_len;
+	body_len = len - head_len;
+	if (body_len > 8 && body_len % 4 == 0 && !memcmp(body, "cdr=ey", 6)) {
+		/* 3 bytes for 4, less one for each "=" at the end. */
+		n = EVP_DecodeBlock((unsigned char *)body,
+				    (unsigned char *)body + 4,
+				    (int)body_len - 4);
+		if (n < 0)
+			die(EX_DATAERR, "'%s' is not base64", file);
+		n -= (text[len - 1] == '=') + (text[len - 2] == '=');
+		body_len = (size_t)n;
+		c->base64 = true;
+	}
+	capture_store(c, target, text, head_len, body, body_len);
+	free(text);
+	find_spots(c);
+}
+
 char *
 capture_wire(const struct capture *c, const struct capture_change *change,
 	     size_t *len)
@@ -281,9 +307,7 @@ capture_wire(const struct capture *c, const struct capture_change *change,
 	int n;
 
 	memcpy(text, c->text, c->len + 1);
-	rewrite(text, c->body, change, 0);
-	rewrite(text + c->body, c->len - c->body, change,
-		capture_epoch(c, "start_uepoch"));
+	rewrite(c, text, change);
 	*len = c->len;
 	if (!c->base64)
 		return text;
@@ -322,5 +346,7 @@ void
 capture_release(struct capture *c)
 {
 	free(c->text);
+	free(c->spots);
 	c->text = NULL;
+	c->spots = NULL;
 }

@@ -23,6 +23,8 @@ struct capture {
 	size_t len;
 	size_t body; /* offset of the body */
 	bool base64; /* sent as "cdr=" and base64; decoded here */
+	size_t *spots; /* private: where something may be replaced */
+	size_t n_spots;
 };
 
 struct capture_change {

@@ -1,0 +1,94 @@
+# cdr.bash: the parts of bench/run that are about CDRs, from the POST to the
+# row in voip.cdr.  Sourced by it.
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # $tmp, $out, $cdrs, ... of bench/run
+
+# What FreeSWITCH sends by its default, and what our configuration makes of it.
+cdr_files() {
+	printf '%s\n' "$captures"/cdr-json{,-rawvalues}/*-[ab]leg.http
+}
+
+# cpu_of PID...: microseconds that these, what they started and what that
+# started have used until now, ended ones included.
+cpu_of() {
+	local pid all=("$@") children i
+	for ((i = 0; i < ${#all[@]}; i++)); do
+		mapfile -d ' ' -t children < <(
+			cat "/proc/${all[i]}/task/"*/children 2>/dev/null || :)
+		all+=("${children[@]}")
+	done
+	for pid in "${all[@]}"; do
+		cat "/proc/$pid/stat" 2>/dev/null || :
+	done | awk -v hz="$(getconf CLK_TCK)" '
+		{ sub(/^.*\) /, ""); n += $12 + $13 + $14 + $15 }
+		END { printf "%.0f\n", n * 1000000 / hz }'
+}
+
+postmaster() {
+	local pid
+	read -r pid <"$tmp/pg/postmaster.pid"
+	echo "$pid"
+}
+
+queued() {
+	psql -XqAt -d voip_platform -c 'select count(*) from voip.cdr_queue'
+}
+
+start_cdr() { # PORT
+	activate voip-cdr-ingest "$1" voip_cdr_ingest
+	ingest=${servers[-1]}
+	PGUSER=voip_cdr_flush setsid voip-cdr-flush --follow \
+		>"$out/flush-follow.log" 2>&1 &
+	follower=$!
+	servers+=("$follower")
+}
+
+# Count of rows in voip.cdr that came since $1.
+stored_since() {
+	psql -XqAt -d voip_platform -c "select count(*) - $1 from voip.cdr"
+}
+
+bench_cdr() {
+	local port files before pg ours flush start took stored
+	mapfile -t files < <(cdr_files)
+	port=$(free_port)
+	start_cdr "$port"
+	pg=$(postmaster)
+	# a warm start: connections, prepared statements, partitions
+	play_cdrs "$port" 1000 7 >"$out/cdr-warm.txt"
+	wait_empty
+	before=$(psql -XqAt -d voip_platform -c 'select count(*) from voip.cdr')
+	set -- "$(cpu_of "$pg")" "$(cpu_of "$ingest")" "$(cpu_of "$follower")"
+	start=$EPOCHREALTIME
+	play_cdrs "$port" "$cdrs" 1 >"$out/cdr.txt"
+	wait_empty
+	took=$((${EPOCHREALTIME/[.,]/} - ${start/[.,]/}))
+	pg=$(($(cpu_of "$pg") - $1))
+	ours=$(($(cpu_of "$ingest") - $2))
+	flush=$(($(cpu_of "$follower") - $3))
+	stored=$(stored_since "$before")
+	[ "$stored" -eq "$cdrs" ] || {
+		echo "cdr: only $stored of $cdrs are stored" >&2
+		return 1
+	}
+	awk -v n="$cdrs" -v us="$took" -v i="$ours" -v f="$flush" -v p="$pg" \
+		'BEGIN { printf "cdr      %10.0f CDRs/s from POST to voip.cdr; " \
+		"CPU per CDR %.0f us: ingest %.0f, flush %.0f, " \
+		"PostgreSQL %.0f\n", n * 1e6 / us, (i + f + p) / n,
+		i / n, f / n, p / n }'
+	kill -TERM "$follower" "$ingest"
+}
+
+play_cdrs() { # PORT N SEED
+	fsplay -s -c "$clients" -n "$2" --seed "$3" --now --spread 86400 \
+		--target /fs/cdr "127.0.0.1:$1" "${files[@]}"
+}
+
+wait_empty() {
+	for _ in {1..3000}; do
+		[ "$(queued)" -ne 0 ] || return 0
+		sleep 0.02
+	done
+	echo 'the queue does not become empty' >&2
+	return 1
+}
