@@ -5,7 +5,7 @@
  * into a temporary table for each entity (bulkrow, bulkstage).  Then, in one
  * transaction and entity by entity in the order of bulk_order(), joins find
  * what each row means (bulkplan), what cannot be is told (bulkcheck), and only
- * what differs is written (bulkapply), so that audit and notifications are of
+ * what differs is written (bulkwrite), so that audit and notifications are of
  * what changed.  bulkreject keeps the list of what is wrong.
  *
  * Nothing is locked while the file is read.  Two that write at once wait for
@@ -65,8 +65,10 @@ struct bulk {
 	const char *names[BULK_COLUMNS * 2];
 	int nnames;
 	struct buf header;
+	struct buf rejects; /* the name that they are written under */
 	struct bulk_error *errors;
 	size_t nerrors, errors_size;
+	int races; /* how often all was planned anew */
 	struct progress progress;
 };
 
@@ -99,8 +101,15 @@ int bulk_reject_verr(struct bulk *b, const struct bulk_record *r,
 		     const char *what, const struct verr *why, struct verr *e);
 /* Lines that are wrong, sorted by line; how many. */
 long bulk_sort_errors(struct bulk *b);
-int bulk_write_rejects(struct bulk *b, struct verr *e);
 void bulk_errors_release(struct bulk *b);
+/*
+ * Written under another name before the commit and published after it: the
+ * file may be the one that was read, which is still needed until then.
+ */
+int bulk_write_rejects(struct bulk *b, struct verr *e);
+int bulk_publish_rejects(struct bulk *b, struct verr *e);
+/* Removes what was not published. */
+void bulk_rejects_release(struct bulk *b);
 
 /* bulkparse.c: a record as names with values */
 struct bulk_row {
@@ -142,6 +151,15 @@ long bulk_check_rows(struct bulk *b, struct bulk_table *tab,
 int bulk_check(struct bulk *b, struct bulk_table *tab, struct verr *e);
 /* After a refusal: by the table's constraints; how many it found, or -1. */
 long bulk_check_rules(struct bulk *b, struct bulk_table *tab, struct verr *e);
+
+/* bulkwrite.c */
+int bulk_write(struct bulk *b, struct bulk_table *tab, struct verr *e);
+/*
+ * Was this of somebody who wrote at the same time: a key that the checks had
+ * not seen, a row that is gone, a deadlock?  False after BULK_RACES times.
+ */
+#define BULK_RACES 3
+bool bulk_is_race(const struct bulk *b, const struct verr *e);
 
 /* bulkprune.c */
 int bulk_prune_scope(struct bulk *b, struct verr *e);

@@ -7,16 +7,6 @@
 #include "hash.h"
 #include "secret.h"
 
-static int
-run(struct bulk *b, struct buf *sql, struct verr *e)
-{
-	int rc = buf_failed(sql) ? verr_set(e, VERR_RETRY, "out of memory")
-				 : db_script(b->db, sql->data, e);
-
-	buf_clear(sql);
-	return rc;
-}
-
 /* --- defaults --------------------------------------------------------- */
 
 static int
@@ -217,7 +207,7 @@ bulk_plan(struct bulk *b, struct bulk_table *tab, struct verr *e)
 	int rc;
 
 	buf_printf(&sql, "analyze pg_temp.stage_%s", tab->t->table);
-	if (read_defaults(b, tab, e) == -1 || run(b, &sql, e) == -1 ||
+	if (read_defaults(b, tab, e) == -1 || bulk_sql_run(b, &sql, e) == -1 ||
 	    find_doubles(b, tab, e) == -1) {
 		buf_release(&sql);
 		return -1;
@@ -229,10 +219,10 @@ bulk_plan(struct bulk *b, struct bulk_table *tab, struct verr *e)
 			return -1;
 		}
 	add_want(&sql, tab);
-	rc = run(b, &sql, e);
+	rc = bulk_sql_run(b, &sql, e);
 	if (rc == 0) {
 		buf_printf(&sql, "analyze pg_temp.want_%s", tab->t->table);
-		rc = run(b, &sql, e);
+		rc = bulk_sql_run(b, &sql, e);
 	}
 	buf_release(&sql);
 	return rc;
@@ -290,7 +280,7 @@ bulk_plan_note(struct bulk *b, struct bulk_table *tab, struct verr *e)
 		       " where v.given and case when w.x_action = 'a'"
 		       " then v.place = 0 or v.new is not null"
 		       " else v.differs end order by w.x_line, v.place");
-	rc = run(b, &sql, e);
+	rc = bulk_sql_run(b, &sql, e);
 	buf_release(&sql);
 	return rc;
 }

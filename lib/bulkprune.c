@@ -5,16 +5,6 @@
 #include "bulksql.h"
 #include "entitysql.h"
 
-static int
-run(struct bulk *b, struct buf *sql, struct verr *e)
-{
-	int rc = buf_failed(sql) ? verr_set(e, VERR_RETRY, "out of memory")
-				 : db_script(b->db, sql->data, e);
-
-	buf_clear(sql);
-	return rc;
-}
-
 /* --- scope ------------------------------------------------------------ */
 
 /* The domain of a row t, as text; null for what is of all. */
@@ -60,7 +50,7 @@ bulk_prune_scope(struct bulk *b, struct verr *e)
 				   " from pg_temp.stage_%s",
 				   tab->t->table);
 	}
-	rc = run(b, &sql, e);
+	rc = bulk_sql_run(b, &sql, e);
 	buf_release(&sql);
 	return rc;
 }
@@ -118,7 +108,7 @@ bulk_prune_find(struct bulk *b, struct bulk_table *tab, struct verr *e)
 		add_domain(&sql, t);
 		buf_puts(&sql, " = current_setting('voip.only_domain')");
 	}
-	rc = run(b, &sql, e);
+	rc = bulk_sql_run(b, &sql, e);
 	buf_release(&sql);
 	if (rc == 0 && !b->o->domain && !b->o->all_domains)
 		rc = check_scope(b, tab, e);
@@ -195,7 +185,7 @@ bulk_prune(struct bulk *b, struct bulk_table *tab, struct verr *e)
 			   " from pg_temp.gone_%s order by key collate \"C\";",
 			   tab->t->name, table);
 	buf_puts(&sql, "savepoint pruning");
-	rc = run(b, &sql, e);
+	rc = bulk_sql_run(b, &sql, e);
 	if (rc == 0) {
 		buf_printf(&sql,
 			   "delete from voip.%s where id in"

@@ -232,37 +232,53 @@ write_all(struct bulk *b, FILE *file, struct verr *e)
 	return rc;
 }
 
-/*
- * Under another name first: FILE may be the one that was read, and what is
- * there is whole.  Nobody else may read it: passwords may be in it.
- */
+/* Nobody else may read it: passwords may be in it. */
 int
 bulk_write_rejects(struct bulk *b, struct verr *e)
 {
-	const char *path = b->o->rejects;
-	struct buf name = BUF_INIT;
+	struct buf *name = &b->rejects;
 	FILE *file = NULL;
 	int fd, rc = -1;
 
-	buf_printf(&name, "%s.XXXXXX", path);
-	fd = buf_failed(&name) ? -1 : mkostemp(name.data, O_CLOEXEC);
-	if (fd != -1)
-		file = fdopen(fd, "w");
+	buf_printf(name, "%s.XXXXXX", b->o->rejects);
+	if (buf_failed(name))
+		return verr_set(e, VERR_RETRY, "out of memory");
+	fd = mkostemp(name->data, O_CLOEXEC);
+	if (fd == -1) {
+		verr_sys(e, VERR_SYSTEM, "cannot create '%s'", name->data);
+		buf_clear(name);
+		return -1;
+	}
+	file = fdopen(fd, "w");
 	if (!file) {
-		verr_sys(e, VERR_SYSTEM, "cannot create '%s'", name.data);
-	} else if (write_all(b, file, e) == 0) {
-		if (fflush(file) == EOF || ferror(file) || fsync(fd) == -1 ||
-		    rename(name.data, path) == -1)
-			verr_sys(e, VERR_SYSTEM, "cannot write '%s'", path);
+		close(fd);
+		return verr_set(e, VERR_RETRY, "out of memory");
+	}
+	if (write_all(b, file, e) == 0) {
+		if (fflush(file) == EOF || ferror(file) || fsync(fd) == -1)
+			verr_sys(e, VERR_SYSTEM, "cannot write '%s'",
+				 name->data);
 		else
 			rc = 0;
 	}
-	if (file)
-		fclose(file);
-	else if (fd != -1)
-		close(fd);
-	if (rc == -1 && fd != -1)
-		unlink(name.data);
-	buf_release(&name);
+	fclose(file);
 	return rc;
+}
+
+int
+bulk_publish_rejects(struct bulk *b, struct verr *e)
+{
+	if (rename(b->rejects.data, b->o->rejects) == -1)
+		return verr_sys(e, VERR_SYSTEM, "cannot write '%s'",
+				b->o->rejects);
+	buf_clear(&b->rejects);
+	return 0;
+}
+
+void
+bulk_rejects_release(struct bulk *b)
+{
+	if (b->rejects.len)
+		unlink(b->rejects.data);
+	buf_release(&b->rejects);
 }

@@ -5,6 +5,16 @@
 
 #include "entitysql.h"
 
+int
+bulk_sql_run(struct bulk *b, struct buf *sql, struct verr *e)
+{
+	int rc = buf_failed(sql) ? verr_set(e, VERR_RETRY, "out of memory")
+				 : db_script(b->db, sql->data, e);
+
+	buf_clear(sql);
+	return rc;
+}
+
 static const char *
 default_of(const struct bulk_table *tab, size_t i)
 {

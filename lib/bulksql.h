@@ -10,6 +10,9 @@
 
 #include "bulk.h"
 
+/* Statements without a result; `sql` is empty afterwards. */
+int bulk_sql_run(struct bulk *b, struct buf *sql, struct verr *e);
+
 /* " from stage as s ... join ..." with every alias. */
 void bulk_sql_from(struct buf *sql, const struct bulk_table *tab);
 /* The key of s, as text. */

@@ -24,7 +24,10 @@ bool csv_is_whole(const char *s, size_t len);
  */
 int csv_split(char *s, const char **fields, int max, struct verr *e);
 
-/* Append a field with a comma before it unless it is the first. */
+/*
+ * Append a field, with a comma before it unless it is the first.  An empty one
+ * is quoted: out.h writes a null as nothing.
+ */
 void csv_add(struct buf *b, bool first, const char *s);
 
 #endif

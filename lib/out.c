@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "csv.h"
 #include "opt.h"
 #include "utf8.h"
 
@@ -116,23 +117,6 @@ out_tsv_string(struct buf *b, const char *s)
 	}
 }
 
-/* RFC 4180; an empty string is quoted, so that it is no null. */
-static void
-add_csv(struct buf *b, const char *s)
-{
-	if (*s && !s[strcspn(s, ",\"\r\n")]) {
-		buf_puts(b, s);
-		return;
-	}
-	buf_putc(b, '"');
-	for (; *s; s++) {
-		if (*s == '"')
-			buf_putc(b, '"');
-		buf_putc(b, *s);
-	}
-	buf_putc(b, '"');
-}
-
 static const char *
 skip_digits(const char *s)
 {
@@ -217,7 +201,7 @@ row_separated(struct out *o, const char *const *values)
 		if (values[i] && tsv)
 			out_tsv_string(&o->text, values[i]);
 		else if (values[i])
-			add_csv(&o->text, values[i]);
+			csv_add(&o->text, true, values[i]);
 	}
 	buf_puts(&o->text, tsv ? "\n" : "\r\n");
 }

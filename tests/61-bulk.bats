@@ -369,6 +369,55 @@ numbers() {
 	[ "$(cat "$BATS_TEST_TMPDIR"/[1234] | grep -c '1002 unchanged')" = 3 ]
 }
 
+# SQL: run it, wait until `apply` waits for it too, and commit.
+meanwhile() {
+	mkfifo "$BATS_TEST_TMPDIR/hold"
+	PGUSER=postgres psql -XqAt <"$BATS_TEST_TMPDIR/hold" \
+		>"$BATS_TEST_TMPDIR/held" 3>&- &
+	holder=$!
+	exec 8>"$BATS_TEST_TMPDIR/hold"
+	printf '%s;\n' begin "$1" "select 'held'" >&8
+	wait_for grep -q held "$BATS_TEST_TMPDIR/held"
+	voip-ext apply "$2" >"$BATS_TEST_TMPDIR/applied" 2>&1 3>&- 8>&- &
+	apply=$!
+	wait_for is_true "select exists (select from pg_stat_activity
+		where wait_event_type = 'Lock' and usename = 'voip_ext'
+		and datname = current_database())"
+	echo 'commit;' >&8
+	exec 8>&-
+	wait "$holder"
+}
+
+is_true() {
+	[ "$(look "$1")" = t ]
+}
+
+@test "what somebody else adds meanwhile is taken as it is" {
+	id="(select id from voip.domains where domain = 'pbx.example.com')"
+	printf '{"entity":"user","key":"%s@pbx.example.com","role":"admin"}\n' \
+		race1 race2 >"$BATS_TEST_TMPDIR/race"
+	meanwhile "insert into voip.users (domain_id, username)
+		values ($id, 'race2')" "$BATS_TEST_TMPDIR/race"
+	wait "$apply"
+	[ "$(cat "$BATS_TEST_TMPDIR/applied")" = \
+		"1 added, 1 changed, 0 removed, 0 unchanged" ]
+	[ "$(look "select string_agg(role, ',') from voip.users
+		where username like 'race_'")" = admin,admin ]
+}
+
+@test "what somebody else removes meanwhile is missed by its name" {
+	voip-ext user add away@pbx.example.com
+	echo '{"entity":"extension","key":"away@pbx.example.com","user":"away"}' \
+		>"$BATS_TEST_TMPDIR/race"
+	meanwhile "delete from voip.users where username = 'away'" \
+		"$BATS_TEST_TMPDIR/race"
+	code=0
+	wait "$apply" || code=$?
+	[ "$code" = 65 ]
+	grep -qF "line 1: extension 'away@pbx.example.com': field 'user': user 'away@pbx.example.com' does not exist" \
+		"$BATS_TEST_TMPDIR/applied"
+}
+
 @test "kill -9 in the middle leaves what was there" {
 	before=$(voip-ext export --secrets | md5sum)
 	# It waits for this table in the middle of its transaction.
