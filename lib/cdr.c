@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cdrbody.h"
+#include "cdrraw.h"
 #include "form.h"
 #include "utf8.h"
 
@@ -382,6 +383,23 @@ read_all(struct reading *r)
 	put_word(r, CDR_REPAIRED, r->cdr->repaired ? "t" : "f");
 }
 
+static void
+make_raw(struct cdr *c, const struct cdr_body *body)
+{
+	char *text;
+
+	if (!body->parsed) {
+		cdr_raw(&c->raw, body->text.data, body->text.len);
+		return;
+	}
+	text = json_dumps(body->root, JSON_COMPACT);
+	if (text)
+		cdr_raw(&c->raw, text, strlen(text));
+	else
+		c->raw.failed = true;
+	free(text);
+}
+
 static int
 parse(struct cdr *c, bool key_only, const void *body, size_t len,
       struct verr *e)
@@ -395,7 +413,10 @@ parse(struct cdr *c, bool key_only, const void *body, size_t len,
 	memset(r.offset, 0, sizeof(r.offset));
 	if (c->text.size == 0)
 		c->text = BUF_INIT;
+	if (c->raw.size == 0)
+		c->raw = BUF_INIT;
 	buf_clear(&c->text);
+	buf_clear(&c->raw);
 	memset(c->value, 0, sizeof(c->value));
 	c->start_us = 0;
 	if (cdr_body_read(&r.body, &plan.sources, body, len, e) == -1)
@@ -406,8 +427,10 @@ parse(struct cdr *c, bool key_only, const void *body, size_t len,
 		goto out;
 	if (!key_only)
 		read_all(&r);
-	if (buf_failed(&c->text) || buf_failed(&r.plain) ||
-	    buf_failed(&r.unescaped)) {
+	if (c->want_raw)
+		make_raw(c, &r.body);
+	if (buf_failed(&c->text) || buf_failed(&c->raw) ||
+	    buf_failed(&r.plain) || buf_failed(&r.unescaped)) {
 		no_memory(e);
 		goto out;
 	}
@@ -442,5 +465,6 @@ void
 cdr_release(struct cdr *c)
 {
 	buf_release(&c->text);
+	buf_release(&c->raw);
 	memset(c->value, 0, sizeof(c->value));
 }

@@ -141,6 +141,10 @@ struct cdr {
 	const char *value[CDR_FIELD_COUNT];
 	int64_t start_us; /* microseconds since the epoch */
 	bool repaired;
+	/* To be set before: make `raw`, the body as JSON without secrets
+	 * (cdrraw.h).  Borrowed as the values are. */
+	bool want_raw;
+	struct buf raw;
 	struct buf text; /* private: what `value` points into */
 };
 

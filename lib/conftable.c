@@ -145,6 +145,8 @@ const struct conf_row conf_rows[] = {
 	       "what must have a CDR before it counts as stored"),
 	DURATION("cdr_keep", "400d", DAY, 36500 * DAY,
 		 "age from which a CDR is refused as a dead letter"),
+	DURATION("cdr_keep_raw", "0s", 0, 3650 * DAY,
+		 "how long the bodies of CDRs are kept beside them; 0s: not"),
 
 	STRING("kamailio_rpc", "http://127.0.0.1:8060/RPC",
 	       "where Kamailio takes JSON-RPC over HTTP; empty: nowhere"),

@@ -9,6 +9,7 @@
 #include "cdr.h"
 #include "conf.h"
 #include "db.h"
+#include "flushraw.h"
 #include "log.h"
 #include "utf8.h"
 
@@ -34,10 +35,10 @@
 #define SQL_TYPE_BOOL    "boolean"
 
 static const char create_sql[] = "create temporary table cdr_batch (" CDR_FIELDS(
-	COLUMN_DEFINITION) "received_at timestamptz) on commit delete rows";
+	COLUMN_DEFINITION) "received_at timestamptz, raw text) on commit delete rows";
 
 static const char copy_sql[] =
-	"copy pg_temp.cdr_batch (" COLUMNS "received_at) from stdin";
+	"copy pg_temp.cdr_batch (" COLUMNS "received_at, raw) from stdin";
 
 /* Sub-selects and not joins: the planner knows nothing of the temporary table,
  * and would read all users for a few rows. */
@@ -104,6 +105,7 @@ struct flush {
 	char batch_size[16];
 	char workers[16];
 	struct cdr cdr;
+	struct flushraw raw;
 	struct buf lines;
 	struct buf ids;
 	struct row *rows;
@@ -145,6 +147,7 @@ flush_new(bool follow, struct verr *e)
 		return NULL;
 	}
 	f->lines = f->ids = BUF_INIT;
+	flushraw_init(&f->raw);
 	snprintf(f->batch_size, sizeof(f->batch_size), "%ld",
 		 conf_int("cdr_batch_size"));
 	snprintf(f->workers, sizeof(f->workers), "%ld",
@@ -202,6 +205,7 @@ check_start(const struct cdr *c, struct verr *e)
 static int
 parse_row(struct flush *f, const struct db_result *r, int i, struct verr *e)
 {
+	f->cdr.want_raw = flushraw_wants(&f->raw);
 	if (cdr_parse(&f->cdr, db_value(r, i, QUEUE_BODY),
 		      db_length(r, i, QUEUE_BODY), e) == -1)
 		return -1;
@@ -224,11 +228,14 @@ copy_value(struct buf *line, const char *s)
 	db_copy_field(line, s, s ? strlen(s) : 0);
 }
 
-static void
-add_row(struct flush *f, const struct db_result *r, int i)
+static int
+add_row(struct flush *f, const struct db_result *r, int i, struct verr *e)
 {
 	struct row *row = &f->rows[f->row_count++];
+	bool keeps_raw;
 
+	if (flushraw_take(&f->raw, f->db, &f->cdr, &keeps_raw, e) == -1)
+		return -1;
 	row->id = db_value(r, i, QUEUE_ID);
 	row->start = f->lines.len;
 	snprintf(row->leg_uuid, sizeof(row->leg_uuid), "%s",
@@ -240,8 +247,12 @@ add_row(struct flush *f, const struct db_result *r, int i)
 		buf_putc(&f->lines, '\t');
 	}
 	copy_value(&f->lines, db_value(r, i, QUEUE_RECEIVED));
+	buf_putc(&f->lines, '\t');
+	db_copy_field(&f->lines, keeps_raw ? f->cdr.raw.data : NULL,
+		      f->cdr.raw.len);
 	buf_putc(&f->lines, '\n');
 	row->len = f->lines.len - row->start;
+	return 0;
 }
 
 /* `leg_uuid`, `start_time` and `sqlstate` may be NULL. */
@@ -315,6 +326,10 @@ insert_rows(struct flush *f, size_t from, size_t to,
 	if (copy_rows(f, from, to, e) == -1 ||
 	    db_query(f->db, &r, insert_sql, 0, NULL, e) == -1)
 		return -1;
+	if (flushraw_store(&f->raw, f->db, e) == -1) {
+		db_result_free(r);
+		return -1;
+	}
 	stored = db_affected(r);
 	db_result_free(r);
 	counts->stored += stored;
@@ -383,8 +398,8 @@ read_rows(struct flush *f, const struct db_result *r,
 		if (parse_row(f, r, i, &bad) == 0) {
 			counts->mismatched += is_mismatched(
 				db_value(r, i, QUEUE_UUID), &f->cdr);
-			add_row(f, r, i);
-			if (make_partition(f, e) == -1)
+			if (add_row(f, r, i, e) == -1 ||
+			    make_partition(f, e) == -1)
 				return -1;
 		} else if (bad.kind != VERR_INPUT) {
 			*e = bad;
@@ -453,6 +468,7 @@ flush_batch(struct flush *f, int *taken, struct flush_counts *counts,
 		db_rollback(f->db);
 		/* what the transaction made is gone with it */
 		memset(f->months, 0, sizeof(f->months));
+		flushraw_forget(&f->raw);
 		return -1;
 	}
 	counts->stored += batch.stored;

@@ -15,6 +15,8 @@
  * transaction: one that is no CDR, that started longer than `cdr_keep` ago or
  * more than a day ahead, or that the table refuses; the refused one is found
  * by halving.
+ *
+ * The bodies are kept beside the rows for `cdr_keep_raw` (flushraw.h).
  */
 #ifndef FLUSH_H
 #define FLUSH_H
@@ -34,7 +36,8 @@ struct flush_counts {
 };
 
 /* Settings: database, cdr_batch_size, cdr_batch_timeout, cdr_durability,
- * cdr_keep, cdr_workers.  `follow`: prepare for flush_follow(). */
+ * cdr_keep, cdr_keep_raw, cdr_workers.  `follow`: prepare for flush_follow().
+ */
 struct flush *flush_new(bool follow, struct verr *e);
 void flush_free(struct flush *f);
 

@@ -174,6 +174,19 @@ create index cdr_member_session_idx on voip.cdr (member_session_uuid)
 -- A row here is an alarm: its month had no partition.
 create table voip.cdr_default partition of voip.cdr default;
 
+-- What FreeSWITCH sent of a leg, for as long as cdr_keep_raw says: JSON text,
+-- whatever its encoding was, without its secrets (lib/cdrraw.h).  Text, since
+-- a column of type jsonb would refuse an escaped NUL and with it the leg.
+-- Partitions are days.
+create table voip.cdr_raw (
+	leg_uuid text collate "C" not null,
+	start_time timestamptz not null,
+	body text not null,
+	primary key (start_time, leg_uuid)
+) partition by range (start_time);
+create index cdr_raw_leg_idx on voip.cdr_raw (leg_uuid);
+create table voip.cdr_raw_default partition of voip.cdr_raw default;
+
 -- What can never be stored, and why.  The same body is kept once, however
 -- often it is sent.
 create table voip.cdr_dead (
@@ -229,32 +242,33 @@ begin
 		end loop;
 		alter table voip.cdr_dead
 			alter column body set compression lz4;
+		alter table voip.cdr_raw
+			alter column body set compression lz4;
+		alter table voip.cdr_raw_default
+			alter column body set compression lz4;
 	end if;
 end
 $$;
 
 -- --- partitions ------------------------------------------------------------
 
--- Make sure that the month (UTC) of `at` has a partition; its name when it was
--- made, else null.  What is in the default partition moves.  Attaching needs
--- a weaker lock than creating in place, so readers and writers go on.
-create function voip.cdr_partition(at timestamptz) returns text
-language plpgsql security definer
-set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
-declare
-	low constant timestamptz := date_trunc('month', at);
-	high constant timestamptz := date_trunc('month', at)
-		+ interval '1 month';
-	part constant text := to_char(low, '"cdr_"YYYY"_"MM');
+-- Make sure that `parent`, a table that is partitioned by start_time, has
+-- `part` for the times from `low` to `high`: true when it is new.  What is in
+-- the default partition moves.  Attaching needs a weaker lock than creating
+-- in place, so readers and writers go on.  For the functions below only.
+create function voip.attach_partition(parent text, part text, low timestamptz,
+	high timestamptz)
+returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
 begin
-	if at is null or not isfinite(at) or at < '2000-01-01'
-		or at >= '2200-01-01'
+	if low is null or not isfinite(low) or low < '2000-01-01'
+		or low >= '2200-01-01'
 	then
-		raise exception 'no partition for %', at
+		raise exception 'no partition for %', low
 			using errcode = 'datetime_field_overflow';
 	end if;
 	if to_regclass('voip.' || part) is not null then
-		return null;
+		return false;
 	end if;
 	-- One at a time: the second finds the first one's, by a query, since
 	-- to_regclass() may remember that there was none.
@@ -262,17 +276,46 @@ begin
 	if exists (select from pg_class where relname = part
 		and relnamespace = 'voip'::regnamespace)
 	then
-		return null;
+		return false;
 	end if;
-	execute format('create table voip.%I (like voip.cdr including all)',
-		part);
-	lock table voip.cdr_default in access exclusive mode;
-	execute format('with moved as (delete from voip.cdr_default
+	execute format('create table voip.%I (like voip.%I including all)',
+		part, parent);
+	execute format('lock table voip.%I in access exclusive mode',
+		parent || '_default');
+	execute format('with moved as (delete from voip.%I
 		where start_time >= %L and start_time < %L returning *)
-		insert into voip.%I select * from moved', low, high, part);
-	execute format('alter table voip.cdr attach partition voip.%I
-		for values from (%L) to (%L)', part, low, high);
-	return part;
+		insert into voip.%I select * from moved', parent || '_default',
+		low, high, part);
+	execute format('alter table voip.%I attach partition voip.%I
+		for values from (%L) to (%L)', parent, part, low, high);
+	return true;
+end
+$$;
+
+-- The month (UTC) of `at`: the name of its partition when it was made, else
+-- null.
+create function voip.cdr_partition(at timestamptz) returns text
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
+declare
+	low constant timestamptz := date_trunc('month', at);
+	part constant text := to_char(low, '"cdr_"YYYY"_"MM');
+begin
+	return case when voip.attach_partition('cdr', part, low,
+		low + interval '1 month') then part end;
+end
+$$;
+
+-- The same for what is kept of the bodies, by day.
+create function voip.cdr_raw_partition(at timestamptz) returns text
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
+declare
+	low constant timestamptz := date_trunc('day', at);
+	part constant text := to_char(low, '"cdr_raw_"YYYY"_"MM"_"DD');
+begin
+	return case when voip.attach_partition('cdr_raw', part, low,
+		low + interval '1 day') then part end;
 end
 $$;
 
@@ -287,6 +330,25 @@ begin
 	for i in 0 .. least(greatest(months, 0), 120) loop
 		if voip.cdr_partition(date_trunc('month', now())
 			+ make_interval(months => i)) is not null
+		then
+			made := made + 1;
+		end if;
+	end loop;
+	return made;
+end
+$$;
+
+-- The partitions of today and of the next `days`.
+create function voip.cdr_raw_partitions_ahead(days integer default 1)
+returns integer
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
+declare
+	made integer := 0;
+begin
+	for i in 0 .. least(greatest(days, 0), 120) loop
+		if voip.cdr_raw_partition(now() + make_interval(days => i))
+			is not null
 		then
 			made := made + 1;
 		end if;

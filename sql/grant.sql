@@ -148,6 +148,8 @@ begin
 			'voip_cdr'),
 		('cdr', 'select, insert', 'voip_cdr_flush'),
 		('cdr', 'select', 'voip_cdr, voip_rec, voip_prune'),
+		('cdr_raw', 'insert', 'voip_cdr_flush'),
+		('cdr_raw', 'select', 'voip_cdr'),
 		('cdr_dead', 'insert, select (id, body_sha256)',
 			'voip_cdr_ingest'),
 		('cdr_dead', 'select, insert, update', 'voip_cdr_flush'),
