@@ -1,10 +1,13 @@
-/* voip-failover: show and promote the PostgreSQL of this node. */
+/* voip-failover: which node is primary, and seeing to it. */
 
 #include <popt.h>
 #include <stdio.h>
 
 #include "conf.h"
 #include "db.h"
+#include "hacommand.h"
+#include "hafollow.h"
+#include "hanode.h"
 #include "log.h"
 #include "loop.h"
 #include "opt.h"
@@ -17,6 +20,8 @@ static int wait_seconds = 60;
 
 /* clang-format off */
 static const struct poptOption options[] = {
+	{ "dot", '\0', POPT_ARG_NONE, &ha_dot, 0,
+	  "table: as a graph for dot(1)", NULL },
 	{ "wait", 'w', POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT,
 	  &wait_seconds, 0,
 	  "promote: wait for the first write at most this long, 0: not at all",
@@ -24,26 +29,6 @@ static const struct poptOption options[] = {
 	POPT_TABLEEND
 };
 /* clang-format on */
-
-/* A connection to this node, whatever its role. */
-static struct db *
-node_connection(struct verr *e)
-{
-	/* A commit here must not wait for a standby that may be gone. */
-	static const char *const session[] = {
-		"set synchronous_commit to local",
-		NULL,
-	};
-	const struct db_options o = {
-		.role = "voip_failover",
-		.conninfo = conf_str("node_database"),
-		.session_attrs = "any",
-		.retry = DB_RETRY_NEVER,
-		.session_sql = session,
-	};
-
-	return db_new(&o, e);
-}
 
 static int
 cmd_status(int argc, const char **argv, struct verr *e)
@@ -56,7 +41,7 @@ cmd_status(int argc, const char **argv, struct verr *e)
 	(void)argv;
 	if (out_format_from_options(&format, e) == -1)
 		return -1;
-	db = node_connection(e);
+	db = ha_node_connection(0, e);
 	if (!db)
 		return -1;
 	status = pgreport(db, conf_str("postgresql_data_directory"), stdout,
@@ -80,7 +65,7 @@ cmd_promote(int argc, const char **argv, struct verr *e)
 		return verr_set(e, VERR_USAGE,
 				"--wait takes 0 to 86400 seconds, not %d",
 				wait_seconds);
-	db = node_connection(e);
+	db = ha_node_connection(0, e);
 	if (!db)
 		return -1;
 	if (pgnode_look(db, &node, e) == -1) {
@@ -112,11 +97,32 @@ out:
 	return status;
 }
 
+static int
+cmd_follow(int argc, const char **argv, struct verr *e)
+{
+	static const struct service_face face = { .listen = buf_empty };
+
+	return service_run(&ha_follow, &face, argc, argv, e);
+}
+
 /* clang-format off */
 static const struct opt_command commands[] = {
 	{ "status", "", "role, timeline, lag, standbys and slots", 0, 0,
 	  cmd_status },
 	{ "promote", "", "make this standby the primary", 0, 0, cmd_promote },
+	{ "demote", "", "stop writing, as if the address had gone", 0, 0,
+	  ha_cmd_demote },
+	{ "follow", "", "the service: act upon keepalived and the peer", 0, 0,
+	  cmd_follow },
+	{ "notify", "TYPE NAME STATE PRIORITY",
+	  "act upon one state, for keepalived without a FIFO", 4, 4,
+	  ha_cmd_notify },
+	{ "explain", "", "what is known, and what follows from it", 0, 0,
+	  ha_cmd_explain },
+	{ "table", "", "every decision, in the order in which they are tried",
+	  0, 0, ha_cmd_table },
+	{ "history", "", "what was done, the latest last", 0, 0,
+	  ha_cmd_history },
 	{ 0 },
 };
 /* clang-format on */
@@ -125,7 +131,7 @@ int
 main(int argc, const char **argv)
 {
 	static const struct opt_program program = {
-		.summary = "Show and promote the PostgreSQL of this node.",
+		.summary = "Which node is primary: show it, and see to it.",
 		.options = options,
 		.commands = commands,
 		.formats = true,

@@ -3,9 +3,17 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+
+static void
+to_hex(char *out, const unsigned char *md, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		snprintf(out + (size_t)2 * i, 3, "%02x", md[i]);
+}
 
 static int
 digest_hex(char *out, const EVP_MD *type, const char *name, const void *data,
@@ -17,8 +25,7 @@ digest_hex(char *out, const EVP_MD *type, const char *name, const void *data,
 	if (!type || EVP_Digest(data ? data : "", len, md, &n, type, NULL) != 1)
 		return verr_set(e, VERR_SYSTEM, "libcrypto cannot compute %s",
 				name);
-	for (unsigned i = 0; i < n; i++)
-		snprintf(out + (size_t)2 * i, 3, "%02x", md[i]);
+	to_hex(out, md, n);
 	return 0;
 }
 
@@ -34,6 +41,19 @@ hash_sha256_hex(char out[HASH_SHA256_HEX], const void *data, size_t len,
 		struct verr *e)
 {
 	return digest_hex(out, EVP_sha256(), "SHA-256", data, len, e);
+}
+
+int
+hash_hmac_hex(char out[HASH_SHA256_HEX], const void *key, size_t key_len,
+	      const void *data, size_t len, struct verr *e)
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+
+	if (!HMAC(EVP_sha256(), key, (int)key_len, data, len, md, &n))
+		return verr_set(e, VERR_SYSTEM, "libcrypto cannot sign");
+	to_hex(out, md, n);
+	return 0;
 }
 
 int

@@ -18,6 +18,9 @@ int hash_md5_hex(char out[HASH_MD5_HEX], const void *data, size_t len,
 		 struct verr *e);
 int hash_sha256_hex(char out[HASH_SHA256_HEX], const void *data, size_t len,
 		    struct verr *e);
+/* RFC 2104 with SHA-256. */
+int hash_hmac_hex(char out[HASH_SHA256_HEX], const void *key, size_t key_len,
+		  const void *data, size_t len, struct verr *e);
 /* From the kernel: getrandom(2). */
 int hash_random(void *out, size_t len, struct verr *e);
 /* Time depends on the lengths only. */

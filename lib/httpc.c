@@ -25,10 +25,13 @@ take(char *data, size_t size, size_t n, void *arg)
 
 static bool
 set_options(CURL *curl, const char *url, const char *address,
-	    int64_t timeout_ms, struct taking *t)
+	    const char *content, int64_t timeout_ms, struct taking *t)
 {
 	bool ok = curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK;
 
+	if (content)
+		ok = ok && curl_easy_setopt(curl, CURLOPT_POSTFIELDS,
+					    content) == CURLE_OK;
 	if (strncmp(address, "unix:", 5) == 0)
 		ok = ok && curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH,
 					    address + 5) == CURLE_OK;
@@ -44,9 +47,10 @@ set_options(CURL *curl, const char *url, const char *address,
 	       curl_easy_setopt(curl, CURLOPT_WRITEDATA, t) == CURLE_OK;
 }
 
-int
-httpc_get(const char *address, const char *path, int64_t timeout_ms,
-	  long *status, struct buf *body, size_t limit, struct verr *e)
+static int
+ask(const char *address, const char *path, const char *content,
+    int64_t timeout_ms, long *status, struct buf *body, size_t limit,
+    struct verr *e)
 {
 	struct taking t = { body, limit };
 	struct buf url = BUF_INIT;
@@ -60,7 +64,7 @@ httpc_get(const char *address, const char *path, int64_t timeout_ms,
 		buf_printf(&url, "http://%s%s%s",
 			   address[0] == ':' ? "127.0.0.1" : "", address, path);
 	if (!curl || buf_failed(&url) ||
-	    !set_options(curl, url.data, address, timeout_ms, &t)) {
+	    !set_options(curl, url.data, address, content, timeout_ms, &t)) {
 		rc = verr_set(e, VERR_RETRY, "out of memory");
 		goto out;
 	}
@@ -74,4 +78,19 @@ out:
 	curl_easy_cleanup(curl);
 	buf_release(&url);
 	return rc;
+}
+
+int
+httpc_get(const char *address, const char *path, int64_t timeout_ms,
+	  long *status, struct buf *body, size_t limit, struct verr *e)
+{
+	return ask(address, path, NULL, timeout_ms, status, body, limit, e);
+}
+
+int
+httpc_send(const char *address, const char *path, const char *content,
+	   int64_t timeout_ms, long *status, struct buf *body, size_t limit,
+	   struct verr *e)
+{
+	return ask(address, path, content, timeout_ms, status, body, limit, e);
 }

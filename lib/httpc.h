@@ -4,7 +4,7 @@
  * Layer I/O; only httpc*.c include libcurl.  No proxy, no redirects, no other
  * protocol than HTTP.
  *
- * Two ways to use it: httpc_get() waits; httpc_post() is answered within a
+ * Two ways to use it: httpc_get() and httpc_send() wait; httpc_post() is answered within a
  * loop, any number at the same time.
  */
 #ifndef HTTPC_H
@@ -25,6 +25,11 @@
  */
 int httpc_get(const char *address, const char *path, int64_t timeout_ms,
 	      long *status, struct buf *body, size_t limit, struct verr *e);
+
+/* The same with a POST of `content`, as text. */
+int httpc_send(const char *address, const char *path, const char *content,
+	       int64_t timeout_ms, long *status, struct buf *body, size_t limit,
+	       struct verr *e);
 
 /* --- with a loop ------------------------------------------------------ */
 

@@ -11,7 +11,13 @@
 #include "conf.h"
 #include "hash.h"
 
-enum { VERSION_1 = 1, KEY = 32, NONCE = 12, TAG = 16, HEAD = 1 + NONCE };
+enum {
+	VERSION_1 = 1,
+	KEY = SECRET_KEY,
+	NONCE = 12,
+	TAG = 16,
+	HEAD = 1 + NONCE,
+};
 
 static unsigned long opened;
 
@@ -43,10 +49,9 @@ parse_key(unsigned char key[KEY], const char *text, size_t len)
 	return 0;
 }
 
-static int
-read_key(unsigned char key[KEY], struct verr *e)
+int
+secret_read_key(unsigned char key[SECRET_KEY], const char *path, struct verr *e)
 {
-	const char *path = conf_str("secret_key_file");
 	char text[2 * KEY + 8];
 	struct stat st;
 	ssize_t n;
@@ -127,7 +132,7 @@ secret_seal(struct buf *out, const char *name, const char *secret,
 
 	if (len > INT_MAX / 2 || strlen(name) > INT_MAX / 2)
 		return verr_set(e, VERR_INPUT, "the secret is too long");
-	if (read_key(key, e) == -1)
+	if (secret_read_key(key, conf_str("secret_key_file"), e) == -1)
 		return -1;
 	ctx = EVP_CIPHER_CTX_new();
 	if (!ctx || !buf_reserve(out, HEAD + len + TAG)) {
@@ -189,7 +194,7 @@ secret_open(struct buf *out, const char *name, const void *sealed, size_t len,
 	if (len < HEAD + TAG || len > INT_MAX || bytes[0] != VERSION_1)
 		return verr_set(e, VERR_INPUT, "'%s' is not sealed", name);
 	text = len - HEAD - TAG;
-	if (read_key(key, e) == -1)
+	if (secret_read_key(key, conf_str("secret_key_file"), e) == -1)
 		return -1;
 	ctx = EVP_CIPHER_CTX_new();
 	if (!ctx || !buf_reserve(out, text)) {

@@ -270,3 +270,8 @@ $$;
 
 grant execute on function pg_promote(boolean, integer), pg_reload_conf()
 	to voip_failover;
+
+-- What pg_rewind(1) reads from the other side.
+grant execute on function pg_ls_dir(text, boolean, boolean),
+	pg_stat_file(text, boolean), pg_read_binary_file(text),
+	pg_read_binary_file(text, bigint, bigint, boolean) to voip_failover;

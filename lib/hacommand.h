@@ -1,0 +1,19 @@
+/*
+ * hacommand: the commands of voip-failover that decide or tell.
+ *
+ * Layer domain.  Each is a row of the program's table, see opt.h.
+ */
+#ifndef HACOMMAND_H
+#define HACOMMAND_H
+
+#include "verr.h"
+
+extern int ha_dot; /* --dot */
+
+int ha_cmd_demote(int argc, const char **argv, struct verr *e);
+int ha_cmd_notify(int argc, const char **argv, struct verr *e);
+int ha_cmd_explain(int argc, const char **argv, struct verr *e);
+int ha_cmd_table(int argc, const char **argv, struct verr *e);
+int ha_cmd_history(int argc, const char **argv, struct verr *e);
+
+#endif

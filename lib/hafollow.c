@@ -1,0 +1,379 @@
+#include "hafollow.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "hanode.h"
+#include "hapeer.h"
+#include "hash.h"
+#include "hasteps.h"
+#include "log.h"
+#include "peerwire.h"
+#include "worker.h"
+
+#define TICK_MS   INT64_C(1000)
+#define FIFO_LINE 512
+#define QUESTIONS 16 /* of the peer, at the same time */
+
+struct follow;
+
+/* A question of the peer that waits for its worker. */
+struct question {
+	struct follow *follow;
+	struct http_request *request;
+	const char *name;
+	char nonce[PEER_NONCE];
+	struct worker *worker;
+};
+
+struct follow {
+	struct loop *loop;
+	int fifo;
+	struct buf line;
+	unsigned char key[SECRET_KEY];
+	enum ha_vrrp told;   /* by keepalived, not yet acted upon */
+	enum ha_vrrp vrrp;   /* acted upon last */
+	enum ha_event doing; /* for the worker */
+	bool busy;
+	bool isolated;
+	struct loop_timer tick;
+	struct question questions[QUESTIONS];
+	struct question *demand; /* to stop writing, waits for `busy` */
+};
+
+static const enum ha_event events[HA_VRRPS] = {
+	[HA_VRRP_NONE] = HA_ON_TICK,     [HA_VRRP_MASTER] = HA_ON_MASTER,
+	[HA_VRRP_BACKUP] = HA_ON_BACKUP, [HA_VRRP_FAULT] = HA_ON_FAULT,
+	[HA_VRRP_STOP] = HA_ON_STOP,
+};
+
+/* --- transitions ------------------------------------------------------ */
+
+/* In the worker: the answer is our state afterwards. */
+static int
+transition(struct buf *out, void *arg)
+{
+	const struct follow *f = arg;
+	struct verr e = VERR_INIT;
+	struct ha_outcome o;
+	int rc = ha_transition(f->doing, f->vrrp, &o, &e);
+
+	if (rc == -1) {
+		log_error("%s", e.msg);
+		buf_puts(out, e.msg);
+		return verr_exit(&e);
+	}
+	ha_state_write(out, &o.state);
+	return 0;
+}
+
+static void next(struct follow *f);
+
+static void
+answer(struct question *q, int status, const char *body)
+{
+	struct buf b = BUF_INIT;
+	struct verr e = VERR_INIT;
+
+	if (peer_write(&b, q->follow->key, PEER_ANSWER, q->name, ha_real_ms(),
+		       q->nonce, body, &e) == -1)
+		http_reply(q->request, 503, NULL, "", 0);
+	else
+		http_reply(q->request, status, "text/plain", b.data, b.len);
+	buf_release(&b);
+	q->request = NULL;
+}
+
+static void
+on_transition(int status, const struct buf *said, void *arg)
+{
+	struct follow *f = arg;
+
+	f->busy = false;
+	if (f->doing == HA_ON_PEER && f->demand) {
+		answer(f->demand, status == 0 ? 200 : 409, said->data);
+		f->demand = NULL;
+	}
+	next(f);
+}
+
+static void
+start(struct follow *f, enum ha_event event)
+{
+	struct verr e = VERR_INIT;
+
+	f->doing = event;
+	f->busy = true;
+	if (worker_start(f->loop, transition, f, on_transition, f, &e))
+		return;
+	log_error("%s", e.msg);
+	f->busy = false; /* the tick tries again */
+}
+
+/* The peer's demand first, then keepalived's last word. */
+static void
+next(struct follow *f)
+{
+	if (f->busy)
+		return;
+	if (f->demand) {
+		start(f, HA_ON_PEER);
+	} else if (f->told != HA_VRRP_NONE) {
+		f->vrrp = f->told;
+		f->told = HA_VRRP_NONE;
+		start(f, events[f->vrrp]);
+	}
+}
+
+static void
+on_tick(void *arg)
+{
+	struct follow *f = arg;
+
+	next(f);
+	if (!f->busy)
+		start(f, HA_ON_TICK);
+	loop_timer_set(f->loop, &f->tick, TICK_MS);
+}
+
+/* --- keepalived ------------------------------------------------------- */
+
+/* INSTANCE "VI_1" MASTER 200 */
+static enum ha_vrrp
+state_of(const char *line)
+{
+	const char *quote = strrchr(line, '"');
+	char word[16];
+
+	if (strncmp(line, "INSTANCE ", 9) != 0 || !quote ||
+	    sscanf(quote + 1, " %15s", word) != 1)
+		return HA_VRRP_NONE;
+	return ha_vrrp_from(word);
+}
+
+static void
+take_line(struct follow *f, const char *line)
+{
+	enum ha_vrrp state = state_of(line);
+
+	log_event(LOG_LEVEL_INFO, "keepalived", "line", line, NULL);
+	if (state != HA_VRRP_NONE)
+		f->told = state;
+}
+
+static void
+on_fifo(int fd, unsigned events_, void *arg)
+{
+	struct follow *f = arg;
+	char block[4096], *end;
+	ssize_t n;
+
+	(void)events_;
+	while ((n = read(fd, block, sizeof(block))) > 0)
+		buf_add(&f->line, block, (size_t)n);
+	while ((end = memchr(f->line.data, '\n', f->line.len))) {
+		*end = '\0';
+		take_line(f, f->line.data);
+		buf_skip(&f->line, (size_t)(end - f->line.data) + 1);
+	}
+	if (f->line.len > FIFO_LINE || buf_failed(&f->line)) {
+		log_warning("rubbish in the notify FIFO");
+		buf_clear(&f->line);
+	}
+	next(f);
+}
+
+/* Open for both ways, so that it has no end when keepalived goes. */
+static int
+open_fifo(struct follow *f, struct verr *e)
+{
+	const char *path = conf_str("failover_fifo");
+	struct stat st;
+
+	if (mkfifo(path, 0600) == -1 && errno != EEXIST)
+		return verr_sys(e, VERR_CONFIG, "cannot make the FIFO '%s'",
+				path);
+	f->fifo = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	if (f->fifo == -1)
+		return verr_sys(e, VERR_CONFIG, "cannot open '%s'", path);
+	if (fstat(f->fifo, &st) == -1 || !S_ISFIFO(st.st_mode))
+		return verr_set(e, VERR_CONFIG, "'%s' is no FIFO", path);
+	return loop_add_fd(f->loop, f->fifo, EPOLLIN, on_fifo, f, e);
+}
+
+/* --- the peer --------------------------------------------------------- */
+
+/* In the worker: what are we now? */
+static int
+look(struct buf *out, void *arg)
+{
+	struct ha_state s = { 0 };
+	struct verr e = VERR_INIT;
+
+	(void)arg;
+	if (ha_kept_load(&s.kept, &e) == -1 ||
+	    ha_state_look(&s, conf_ms("peer_timeout") / 2, &e) == -1) {
+		buf_puts(out, e.msg);
+		return verr_exit(&e);
+	}
+	ha_state_write(out, &s);
+	return 0;
+}
+
+static void
+on_look(int status, const struct buf *said, void *arg)
+{
+	struct question *q = arg;
+
+	answer(q, status == 0 ? 200 : 503, said->data);
+}
+
+static void
+on_question_state(struct question *q)
+{
+	struct verr e = VERR_INIT;
+
+	if (!worker_start(q->follow->loop, look, NULL, on_look, q, &e))
+		answer(q, 503, e.msg);
+}
+
+static void
+on_question_demote(struct question *q)
+{
+	struct follow *f = q->follow;
+
+	if (f->demand) {
+		answer(q, 409, "already asked");
+		return;
+	}
+	f->demand = q;
+	next(f);
+}
+
+static const struct {
+	const char *name;
+	void (*fn)(struct question *q);
+} questions[] = {
+	{ HA_ASK_STATE, on_question_state },
+	{ HA_ASK_DEMOTE, on_question_demote },
+	{ .name = NULL },
+};
+
+static struct question *
+new_question(struct follow *f, struct http_request *r, const char *name)
+{
+	for (size_t i = 0; i < QUESTIONS; i++)
+		if (!f->questions[i].request) {
+			f->questions[i] = (struct question){
+				.follow = f,
+				.request = r,
+				.name = name,
+			};
+			return &f->questions[i];
+		}
+	return NULL;
+}
+
+static void
+on_peer(struct http_request *r, void *arg)
+{
+	const char *name = r->path + strlen("/peer/");
+	enum peer_verdict verdict;
+	struct peer_message m;
+	struct question *q;
+	size_t i = 0;
+
+	while (questions[i].name && strcmp(questions[i].name, name) != 0)
+		i++;
+	if (!questions[i].name) {
+		http_reply(r, 404, NULL, "", 0);
+		return;
+	}
+	q = new_question(arg, r, questions[i].name);
+	if (!q) {
+		http_reply(r, 503, NULL, "", 0);
+		return;
+	}
+	verdict = peer_read(r->body.data, q->follow->key, PEER_REQUEST, name,
+			    ha_real_ms(), NULL, &m);
+	memcpy(q->nonce, m.nonce, sizeof(q->nonce));
+	if (verdict == PEER_GOOD) {
+		questions[i].fn(q);
+		return;
+	}
+	log_event(LOG_LEVEL_WARNING, "peer request refused", "from", r->peer,
+		  "why",
+		  verdict == PEER_FORGED ? "not signed with our key"
+		  : verdict == PEER_LATE ? "the clocks differ"
+					 : "seen before",
+		  NULL);
+	if (verdict == PEER_LATE) {
+		answer(q, 409, "the clocks of the two nodes differ");
+	} else {
+		http_reply(r, 403, NULL, "", 0);
+		q->request = NULL;
+	}
+}
+
+static const struct http_route routes[] = {
+	/* Signed, which is more than credentials. */
+	{ "POST", "/peer/", PEER_BODY_MAX, true, on_peer },
+	{ .method = NULL },
+};
+
+/* --- the service ------------------------------------------------------ */
+
+static void
+stop(void *arg)
+{
+	struct follow *f = arg;
+
+	loop_timer_clear(f->loop, &f->tick);
+	if (f->fifo != -1) {
+		loop_remove_fd(f->loop, f->fifo);
+		close(f->fifo);
+	}
+	hash_wipe(f->key, sizeof(f->key));
+	buf_release(&f->line);
+	free(f);
+}
+
+static bool
+busy(void *arg)
+{
+	return ((const struct follow *)arg)->busy;
+}
+
+static int
+begin(struct loop *loop, void **arg, struct verr *e)
+{
+	struct follow *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return verr_set(e, VERR_RETRY, "out of memory");
+	*f = (struct follow){ .loop = loop, .fifo = -1, .line = BUF_INIT };
+	f->tick = (struct loop_timer){ .fn = on_tick, .arg = f };
+	*arg = f;
+	if (open_fifo(f, e) == -1 ||
+	    (*conf_str("peer_address") &&
+	     secret_read_key(f->key, conf_str("peer_key_file"), e) == -1))
+		return -1;
+	loop_timer_set(loop, &f->tick, TICK_MS);
+	return 0;
+}
+
+const struct service ha_follow = {
+	.routes = routes,
+	.listen_setting = "peer_listen",
+	.start = begin,
+	.busy = busy,
+	.stop = stop,
+};

@@ -1,0 +1,102 @@
+#include "hanode.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "filereplace.h"
+#include "loop.h"
+
+#define LOCK_POLL_MS 5
+
+void
+ha_node_name(char *name, size_t size)
+{
+	snprintf(name, size, "%s", conf_str("node_name"));
+	if (!*name && gethostname(name, size) == -1)
+		snprintf(name, size, "localhost");
+	name[size - 1] = '\0';
+}
+
+struct db *
+ha_node_connection(int64_t timeout_ms, struct verr *e)
+{
+	/* A commit here must not wait for a standby that may be gone. */
+	static const char *const session[] = {
+		"set synchronous_commit to local",
+		NULL,
+	};
+	const struct db_options o = {
+		.role = "voip_failover",
+		.conninfo = conf_str("node_database"),
+		.session_attrs = "any",
+		.retry = DB_RETRY_NEVER,
+		.timeout_ms = timeout_ms,
+		.session_sql = session,
+	};
+
+	return db_new(&o, e);
+}
+
+int64_t
+ha_real_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int
+ha_lock(int64_t wait_ms, struct verr *e)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_POLL_MS * 1000000L };
+	int64_t end = loop_now_ms() + wait_ms;
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/lock", conf_str("failover_state_dir"));
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd == -1)
+		return verr_sys(e, VERR_CONFIG, "cannot open '%s'", path);
+	while (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+		if (errno != EWOULDBLOCK || loop_now_ms() >= end) {
+			close(fd);
+			return verr_set(e, VERR_RETRY,
+					"another voip-failover is at work "
+					"('%s' is locked)",
+					path);
+		}
+		nanosleep(&pause, NULL);
+	}
+	return fd;
+}
+
+int
+ha_track(const char *name, int64_t value, struct verr *e)
+{
+	struct buf path = BUF_INIT, before = BUF_INIT;
+	struct verr ignored = VERR_INIT;
+	char text[24];
+	int rc = 0;
+
+	snprintf(text, sizeof(text), "%" PRId64 "\n", value);
+	buf_printf(&path, "%s/%s", conf_str("health_dir"), name);
+	if (buf_failed(&path))
+		rc = verr_set(e, VERR_RETRY, "out of memory");
+	else if (file_read(path.data, sizeof(text), &before, &ignored) == -1 ||
+		 strcmp(before.data, text) != 0)
+		rc = file_replace(path.data, text, strlen(text), 0644, false,
+				  e);
+	buf_release(&path);
+	buf_release(&before);
+	return rc;
+}

@@ -1,0 +1,63 @@
+#include "hapeer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "conf.h"
+#include "hanode.h"
+#include "hash.h"
+#include "httpc.h"
+#include "peerwire.h"
+
+static int
+judge(long status, struct buf *answer, const unsigned char *key,
+      const char *question, const char *nonce, struct ha_state *peer,
+      struct verr *e)
+{
+	const char *address = conf_str("peer_address");
+	struct peer_message m;
+
+	if (buf_failed(answer))
+		return verr_set(e, VERR_RETRY, "out of memory");
+	if (peer_read(answer->data, key, PEER_ANSWER, question, ha_real_ms(),
+		      nonce, &m) != PEER_GOOD)
+		return verr_set(e, VERR_CONFIG,
+				"the answer %ld of peer '%s' is not signed "
+				"with our key\n"
+				"hint: the file '%s' must be the same on both "
+				"nodes",
+				status, address, conf_str("peer_key_file"));
+	if (status != 200)
+		return verr_set(e, VERR_CONFLICT, "peer '%s' refuses: %.300s",
+				address, m.body);
+	return ha_state_read(m.body, peer, e);
+}
+
+int
+ha_peer_ask(const char *question, int64_t timeout_ms, struct ha_state *peer,
+	    struct verr *e)
+{
+	struct buf request = BUF_INIT, answer = BUF_INIT;
+	unsigned char key[SECRET_KEY];
+	char nonce[PEER_NONCE], path[64];
+	long status = 0;
+	int rc;
+
+	memset(peer, 0, sizeof(*peer));
+	if (secret_read_key(key, conf_str("peer_key_file"), e) == -1)
+		return -1;
+	snprintf(path, sizeof(path), "/peer/%s", question);
+	rc = peer_nonce(nonce, e);
+	if (rc == 0)
+		rc = peer_write(&request, key, PEER_REQUEST, question,
+				ha_real_ms(), nonce, "{}", e);
+	if (rc == 0)
+		rc = httpc_send(conf_str("peer_address"), path, request.data,
+				timeout_ms, &status, &answer, PEER_BODY_MAX, e);
+	if (rc == 0)
+		rc = judge(status, &answer, key, question, nonce, peer, e);
+	hash_wipe(key, sizeof(key));
+	buf_release(&request);
+	buf_release(&answer);
+	return rc;
+}

@@ -1,0 +1,113 @@
+/*
+ * haplan: what a node does about what it knows, as a table.
+ *
+ * Layer domain.  Pure: no clock, no file, no socket.  Facts are gathered by
+ * others; ha_plan() takes the first row that fits all of them.  A fact of a row
+ * is a set of values, so a row says "whatever" by ANY.  `voip-failover table`
+ * prints the rows, or draws them; tests walk through every combination of
+ * facts and hold the promises: no promotion without a word about the peer, no
+ * primary that lost the virtual address, nothing done during maintenance.
+ */
+#ifndef HAPLAN_H
+#define HAPLAN_H
+
+#include <stddef.h>
+
+/* What happened. */
+enum ha_event {
+	HA_ON_MASTER = 1 << 0, /* keepalived: the address is ours */
+	HA_ON_BACKUP = 1 << 1,
+	HA_ON_FAULT = 1 << 2,
+	HA_ON_STOP = 1 << 3,     /* keepalived ends */
+	HA_ON_TICK = 1 << 4,     /* nothing: look whether all is as it should */
+	HA_ON_ISOLATED = 1 << 5, /* neither peer nor witnesses for too long */
+	HA_ON_PEER = 1 << 6,     /* the peer asks us to stop writing */
+};
+
+/* Whether the address was ours when the event came. */
+enum ha_held { HA_NOT_HELD = 1 << 0, HA_HELD = 1 << 1 };
+
+/* Our PostgreSQL. */
+enum ha_pg {
+	HA_PG_DOWN_PRIMARY = 1 << 0, /* stopped; would start as a primary */
+	HA_PG_DOWN_STANDBY = 1 << 1, /* stopped; would start as a standby */
+	HA_PG_HUNG = 1 << 2,         /* runs, and does not answer */
+	HA_PG_STANDBY = 1 << 3,
+	HA_PG_PRIMARY = 1 << 4,
+};
+
+/* The marker "was fenced, may not start as a primary". */
+enum ha_mark { HA_CLEAR = 1 << 0, HA_FENCED = 1 << 1 };
+
+/* The peer, by its own signed word. */
+enum ha_peer {
+	HA_PEER_NONE = 1 << 0,    /* there is none: a single node */
+	HA_PEER_SILENT = 1 << 1,  /* no answer */
+	HA_PEER_OFF = 1 << 2,     /* answers; its PostgreSQL cannot write */
+	HA_PEER_STANDBY = 1 << 3, /* a standby */
+	HA_PEER_PRIMARY = 1 << 4, /* a primary, its timeline not above ours */
+	HA_PEER_NEWER = 1 << 5,   /* a primary with a higher timeline */
+	HA_PEER_ASTRAY = 1 << 6,  /* another system identifier: not our pair */
+};
+
+/* Addresses that a node which is well connected reaches. */
+enum ha_witness {
+	HA_WITNESS_NONE = 1 << 0, /* none configured */
+	HA_WITNESS_SEEN = 1 << 1,
+	HA_WITNESS_LOST = 1 << 2,
+};
+
+/* Whether there is a command that makes the peer stop from outside. */
+enum ha_fence { HA_FENCE_NONE = 1 << 0, HA_FENCE_SET = 1 << 1 };
+
+enum ha_policy { HA_CONSISTENCY = 1 << 0, HA_AVAILABILITY = 1 << 1 };
+enum ha_pause { HA_RUNNING = 1 << 0, HA_MAINTENANCE = 1 << 1 };
+
+enum ha_action {
+	HA_NOTHING,
+	HA_HOLD,    /* primary with the address: services, slots, timeline */
+	HA_PROMOTE, /* the peer cannot write: promote */
+	HA_ASK,     /* ask the peer to stop writing; then look again */
+	HA_FENCE,   /* fence command against the silent peer, then promote;
+		     * when it fails the policy decides */
+	HA_DEMOTE,  /* stop writing at once; marks the node as fenced */
+	HA_REJOIN,  /* come back as a standby of the peer */
+	HA_START,   /* start PostgreSQL as it is */
+	HA_WAIT,    /* not yet known; look again */
+	HA_REFUSE,  /* an operator must decide; alert */
+	HA_ACTIONS,
+};
+
+struct ha_facts {
+	enum ha_event event;
+	enum ha_pause pause;
+	enum ha_held held;
+	enum ha_pg pg;
+	enum ha_mark mark;
+	enum ha_peer peer;
+	enum ha_witness witness;
+	enum ha_fence fence;
+	enum ha_policy policy;
+};
+
+/* As many as struct ha_facts has members. */
+#define HA_FACTS 9
+
+struct ha_row {
+	unsigned facts[HA_FACTS]; /* sets of values, in their order */
+	enum ha_action action;
+	const char *why; /* one line, for people */
+};
+
+/* Ends with a NULL `why`; the row before it fits everything. */
+extern const struct ha_row ha_rows[];
+
+const struct ha_row *ha_plan(const struct ha_facts *f);
+
+const char *ha_action_word(enum ha_action a);
+/* The name of a fact (0 to HA_FACTS - 1) and of one of its values; NULL when
+ * there is no such value. */
+const char *ha_fact_name(size_t fact);
+const char *ha_value_name(size_t fact, size_t bit);
+
+#endif

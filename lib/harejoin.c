@@ -1,0 +1,268 @@
+#include "harejoin.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "conf.h"
+#include "filereplace.h"
+#include "hajournal.h"
+#include "hanode.h"
+#include "log.h"
+#include "loop.h"
+#include "pgcontrol.h"
+
+#define COPY_MS   (INT64_C(24) * 3600 * 1000)
+#define STREAM_MS INT64_C(60000)
+#define POLL_MS   20
+#define CONF_MAX  ((size_t)1 << 20)
+
+static const char *
+data_directory(void)
+{
+	return conf_str("postgresql_data_directory");
+}
+
+/* A program of PostgreSQL's; what it said last is the error. */
+static int
+run(const char *program, const char *const *words, struct verr *e)
+{
+	struct buf said = BUF_INIT;
+	char path[PATH_MAX];
+	const char *argv[16] = { path };
+	char *last;
+	size_t n = 1;
+	int status;
+
+	snprintf(path, sizeof(path), "%s/%s", conf_str("postgresql_bin_dir"),
+		 program);
+	while (*words && n < 15)
+		argv[n++] = *words++;
+	status = command_run_words(argv, NULL, COPY_MS, &said, e);
+	while (said.len && said.data[said.len - 1] == '\n')
+		said.data[--said.len] = '\0';
+	last = strrchr(said.data, '\n');
+	if (status > 0)
+		verr_set(e, VERR_SYSTEM, "%s: status %d: %.400s", program,
+			 status, last ? last + 1 : said.data);
+	buf_release(&said);
+	return status ? -1 : 0;
+}
+
+/* --- the ways --------------------------------------------------------- */
+
+/* Before it pg_rewind takes the new timeline for the old one. */
+static int
+checkpoint_peer(struct verr *e)
+{
+	const struct db_options o = {
+		.conninfo = conf_str("peer_replication"),
+		.role = "voip_failover",
+		.session_attrs = "read-write",
+		.retry = DB_RETRY_NEVER,
+		.timeout_ms = STREAM_MS,
+	};
+	struct db *db = db_new(&o, e);
+	int rc = db ? db_script(db, "checkpoint", e) : -1;
+
+	db_free(db);
+	return rc;
+}
+
+static int
+rewind_directory(struct verr *e)
+{
+	const char *const words[] = {
+		"--target-pgdata",
+		data_directory(),
+		"--source-server",
+		conf_str("peer_replication"),
+		NULL,
+	};
+
+	if (checkpoint_peer(e) == -1)
+		return verr_wrap(e, "checkpoint on the peer");
+	/* Its own recovery is a primary's; the marker in state.json keeps
+	 * everybody else from a start meanwhile. */
+	if (pg_unmark_standby(e) == -1)
+		return -1;
+	return run("pg_rewind", words, e);
+}
+
+static int
+clone_directory(struct verr *e)
+{
+	char fresh[PATH_MAX], old[PATH_MAX + 32];
+	const char *const words[] = {
+		"-D", fresh,    "-d", conf_str("peer_replication"),
+		"-X", "stream", "-c", "fast",
+		NULL,
+	};
+
+	snprintf(fresh, sizeof(fresh), "%s.new", data_directory());
+	snprintf(old, sizeof(old), "%s.%lld", data_directory(),
+		 (long long)time(NULL));
+	if (access(fresh, F_OK) == 0)
+		return verr_set(e, VERR_CONFLICT,
+				"'%s' is in the way\n"
+				"hint: it is of an attempt that was cut off; "
+				"remove it",
+				fresh);
+	if (run("pg_basebackup", words, e) == -1)
+		return -1;
+	if (rename(data_directory(), old) == -1)
+		return verr_sys(e, VERR_SYSTEM, "cannot rename '%s' to '%s'",
+				data_directory(), old);
+	if (rename(fresh, data_directory()) == -1)
+		return verr_sys(e, VERR_SYSTEM, "cannot rename '%s' to '%s'",
+				fresh, data_directory());
+	log_info("the old data directory is kept as '%s'", old);
+	return 0;
+}
+
+/* --- following -------------------------------------------------------- */
+
+static void
+add_setting(struct buf *b, const char *name, const char *value)
+{
+	if (!*value)
+		return;
+	buf_printf(b, "%s = '", name);
+	for (; *value; value++) {
+		if (*value == '\'' || *value == '\\')
+			buf_putc(b, *value);
+		buf_putc(b, *value);
+	}
+	buf_puts(b, "'\n");
+}
+
+static bool
+is_ours(const char *line)
+{
+	static const char *const names[] = { "primary_conninfo",
+					     "primary_slot_name" };
+
+	for (size_t i = 0; i < 2; i++) {
+		size_t len = strlen(names[i]);
+
+		if (strncmp(line, names[i], len) == 0 &&
+		    strchr(" =\t", line[len]))
+			return true;
+	}
+	return false;
+}
+
+/* pg_rewind and pg_basebackup bring the other side's with them. */
+static int
+write_conninfo(struct verr *e)
+{
+	struct buf before = BUF_INIT, after = BUF_INIT, conninfo = BUF_INIT;
+	char path[PATH_MAX], name[64];
+	struct stat st;
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/postgresql.auto.conf",
+		 data_directory());
+	ha_node_name(name, sizeof(name));
+	rc = file_read(path, CONF_MAX, &before, e);
+	for (char *line = before.data; rc == 0 && *line;) {
+		size_t len = strcspn(line, "\n");
+
+		if (!is_ours(line)) {
+			buf_add(&after, line, len);
+			buf_putc(&after, '\n');
+		}
+		line += len + (line[len] == '\n');
+	}
+	buf_printf(&conninfo, "%s application_name=%s",
+		   conf_str("peer_replication"), name);
+	add_setting(&after, "primary_conninfo", conninfo.data);
+	add_setting(&after, "primary_slot_name", conf_str("own_slot"));
+	if (rc == 0 && (buf_failed(&after) || buf_failed(&conninfo)))
+		rc = verr_set(e, VERR_RETRY, "out of memory");
+	if (rc == 0 && stat(path, &st) == -1)
+		rc = verr_sys(e, VERR_SYSTEM, "cannot look at '%s'", path);
+	if (rc == 0)
+		rc = file_replace(path, after.data, after.len,
+				  st.st_mode & 0777, true, e);
+	if (rc == 0 && getuid() == 0 && chown(path, st.st_uid, st.st_gid) == -1)
+		rc = verr_sys(e, VERR_SYSTEM, "cannot give '%s' away", path);
+	buf_release(&before);
+	buf_release(&after);
+	buf_release(&conninfo);
+	return rc;
+}
+
+static int
+await_streaming(struct ha_state *s, struct verr *e)
+{
+	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000L };
+	int64_t end = loop_now_ms() + STREAM_MS;
+
+	for (;;) {
+		if (ha_state_look(s, STREAM_MS, e) == -1)
+			return -1;
+		if (s->pg == HA_PG_STANDBY && s->streaming)
+			return 0;
+		if (loop_now_ms() >= end)
+			return verr_set(e, VERR_RETRY,
+					"it does not stream from the peer: "
+					"%.300s",
+					*s->why ? s->why
+						: "see PostgreSQL's log");
+		nanosleep(&pause, NULL);
+	}
+}
+
+static int
+follow(struct ha_journal *j, struct ha_state *s, struct verr *e)
+{
+	if (ha_journal_step(j, "follow", e) == -1 || write_conninfo(e) == -1 ||
+	    pg_mark_standby(e) == -1 ||
+	    ha_journal_step(j, "start postgresql", e) == -1 ||
+	    pg_start(e) == -1 || ha_journal_step(j, "stream", e) == -1)
+		return -1;
+	return await_streaming(s, e);
+}
+
+int
+ha_rejoin(struct ha_state *s, const char *why, struct verr *e)
+{
+	bool may_rewind = strcmp(conf_str("rejoin_policy"), "stop") != 0;
+	bool may_clone = strcmp(conf_str("rejoin_policy"), "reclone") == 0;
+	struct ha_journal j;
+	int rc;
+
+	if (!may_rewind)
+		return verr_set(e, VERR_CONFLICT,
+				"rejoin_policy is 'stop': an operator brings "
+				"this node back\n"
+				"hint: voip-failover rejoin --policy rewind");
+	if (!*conf_str("peer_replication"))
+		return verr_set(e, VERR_CONFIG,
+				"setting 'peer_replication' is empty: where "
+				"would this node come back from?");
+	if (ha_journal_begin(&j, &s->kept, HA_REJOIN, why, e) == -1 ||
+	    ha_journal_step(&j, "rewind", e) == -1)
+		return -1;
+	rc = rewind_directory(e);
+	if (rc == -1 && may_clone) {
+		log_warning("%s", e->msg);
+		rc = ha_journal_step(&j, "reclone", e);
+		if (rc == 0)
+			rc = clone_directory(e);
+	}
+	if (rc == 0)
+		rc = follow(&j, s, e);
+	if (rc == 0)
+		s->kept.fenced = false;
+	ha_journal_end(&j, rc ? e->msg : NULL, e);
+	return rc;
+}

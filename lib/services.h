@@ -1,0 +1,30 @@
+/*
+ * services: start, stop and kill what the site runs.
+ *
+ * Layer domain.  service.NAME.start and its siblings hold the commands; one
+ * that is empty is systemctl's, so the same program runs without systemd.  All
+ * wait for the command, at most `service_timeout`.
+ */
+#ifndef SERVICES_H
+#define SERVICES_H
+
+#include <stdbool.h>
+
+#include "verr.h"
+
+int services_start(const char *name, struct verr *e);
+int services_stop(const char *name, struct verr *e);
+/* Every process of it, at once. */
+int services_kill(const char *name, struct verr *e);
+/* 1: it runs, 0: it does not; -1: that cannot be told. */
+int services_status(const char *name, struct verr *e);
+
+/*
+ * Those of a list (a setting's text, separated by spaces) in their order; when
+ * one does not start, those before it are stopped again, the last first.
+ */
+int services_start_all(const char *list, struct verr *e);
+/* The last first; goes on after a failure and returns the first one. */
+int services_stop_all(const char *list, struct verr *e);
+
+#endif
