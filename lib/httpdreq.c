@@ -1,143 +1,68 @@
-#include "httpdreq.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
+#include <time.h>
 
 #include "form.h"
 #include "hash.h"
+#include "httpd_private.h"
 #include "log.h"
 #include "metrics.h"
 #include "out.h"
 
-#define REQUEST_LINE_MAX (64 * 1024)
-/* How much of a refused body is read so that the client sees the answer. */
-#define DISCARD_MAX (1024 * 1024)
+/* --- the head --------------------------------------------------------- */
 
-static bool
-has_word(const char *word, const char *s)
+/* A method outlives the bytes that it was read from. */
+static const char *
+method_of(struct http_exchange *x, const char *given)
 {
-	return strcasecmp(s, word) == 0;
-}
+	static const char *const known[] = { "GET",   "POST",    "PUT",
+					     "PATCH", "OPTIONS", "DELETE" };
 
-/* --- the request line ------------------------------------------------- */
+	x->bodiless = strcmp(given, "HEAD") == 0;
+	if (x->bodiless)
+		return "GET";
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(given, known[i]) == 0)
+			return known[i];
+	return "other";
+}
 
 /* The path of an absolute target ("http://host/path", RFC 9112 3.2.2). */
 static const char *
-skip_authority(const char *uri)
+skip_authority(const char *target)
 {
 	const char *slash;
 
-	if (strncasecmp(uri, "http://", 7) != 0)
-		return uri;
-	slash = strchr(uri + 7, '/');
+	if (strncasecmp(target, "http://", 7) != 0)
+		return target;
+	slash = strchr(target + 7, '/');
 	return slash ? slash : "/";
 }
 
+/* False when the path is no path. */
 static bool
-split_target(struct http_exchange *x, const char *uri)
+split_target(struct http_exchange *x, const char *text)
 {
-	const char *mark, *path = skip_authority(uri);
-	size_t path_len;
-	struct buf target = BUF_INIT;
+	struct buf *target = &x->connection->target;
+	const char *path = skip_authority(text), *mark = strchr(path, '?');
+	size_t len = mark ? (size_t)(mark - path) : strlen(path);
+	bool good;
 
-	mark = strchr(path, '?');
-	path_len = mark ? (size_t)(mark - path) : strlen(path);
-	form_decode(&target, path, path_len, false);
-	if (target.len == 0 || target.data[0] != '/' ||
-	    memchr(target.data, '\0', target.len))
-		x->malformed = true;
-	buf_putc(&target, '\0');
-	path_len = target.len;
-	buf_puts(&target, mark ? mark + 1 : "");
-	if (buf_failed(&target)) {
-		buf_release(&target);
-		return false;
-	}
-	x->target = buf_detach(&target);
-	x->r.path = x->target;
-	x->r.query = x->target + path_len;
-	return x->target != NULL;
-}
-
-void *
-httpdreq_line(void *arg, const char *uri, struct MHD_Connection *mhd)
-{
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-		mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	struct http_exchange *x = calloc(1, sizeof(*x));
-	char *mark;
-
-	(void)arg;
-	if (!x || !info || !info->socket_context) {
-		free(x);
-		return NULL;
-	}
-	x->connection = info->socket_context;
-	x->mhd = mhd;
-	x->r.body = BUF_INIT;
-	x->headers = BUF_INIT;
-	if (!uri)
-		uri = "";
-	/* With "GET " and " HTTP/1.1" around it. */
-	x->too_long = strlen(uri) + 13 > REQUEST_LINE_MAX;
-	if (!split_target(x, uri)) {
-		free(x);
-		return NULL;
-	}
-	memcpy(x->r.peer, x->connection->peer, sizeof(x->r.peer));
-	x->connection->current = x;
-	/*
-	 * MHD would make a list of all query parameters in the connection's
-	 * memory, which hundreds of them exhaust.  We have the query, so it
-	 * gets an empty one; this is its own buffer, that it cuts itself next.
-	 */
-	mark = strchr(uri, '?');
-	if (mark && mark[1])
-		mark[1] = '\0';
-	return x;
-}
-
-/* --- the head --------------------------------------------------------- */
-
-struct head {
-	int lengths;
-	int encodings;
-	bool chunked;
-	bool too_big; /* for a number */
-	uint64_t length;
-	bool expects; /* 100-continue */
-	const char *authorization;
-	const char *content_type;
-};
-
-static enum MHD_Result
-take_header(void *arg, enum MHD_ValueKind kind, const char *name,
-	    const char *value)
-{
-	struct head *h = arg;
-	char *end;
-
-	(void)kind;
-	if (!value)
-		return MHD_YES;
-	if (has_word("content-length", name)) {
-		h->lengths++;
-		h->length = strtoull(value, &end, 10);
-	} else if (has_word("transfer-encoding", name)) {
-		h->encodings++;
-		h->chunked = has_word("chunked", value);
-	} else if (has_word("expect", name)) {
-		h->expects = has_word("100-continue", value);
-	} else if (has_word("authorization", name)) {
-		h->authorization = value;
-	} else if (has_word("content-type", name)) {
-		h->content_type = value;
-	}
-	return MHD_YES;
+	buf_clear(target);
+	form_decode(target, path, len, false);
+	good = target->len && target->data[0] == '/' &&
+	       !memchr(target->data, '\0', target->len);
+	buf_putc(target, '\0');
+	len = target->len;
+	buf_puts(target, mark ? mark + 1 : "");
+	if (buf_failed(target))
+		return true;
+	x->r.path = target->data;
+	x->r.query = target->data + len;
+	return good;
 }
 
 static bool
@@ -185,7 +110,7 @@ find_route(struct http_exchange *x)
 			return 0;
 		}
 	}
-	x->limit = REQUEST_LINE_MAX;
+	x->limit = HTTP_LINE_MAX;
 	return path_known ? 405 : 404;
 }
 
@@ -206,21 +131,10 @@ is_authorized(const struct http_exchange *x, const char *authorization)
 
 /* Faults of the head in the order in which they are told. */
 static void
-check_head(struct http_exchange *x, const struct head *h)
+check_head(struct http_exchange *x, const struct http_head *h)
 {
 	int no_route = find_route(x);
 
-	if (x->too_long)
-		refuse_later(x, 414, "the request line is too long");
-	if (x->malformed)
-		refuse_later(x, 400, "the path is malformed");
-	x->unframed = h->lengths > 1 || h->encodings > 1 ||
-		      (h->lengths && h->encodings) ||
-		      (h->encodings && !h->chunked);
-	if (h->encodings && !h->chunked)
-		refuse_later(x, 501, "the transfer encoding is unknown");
-	if (x->unframed)
-		refuse_later(x, 400, "the length of the body is ambiguous");
 	if (!is_authorized(x, h->authorization))
 		refuse_later(x, 401, "credentials are missing or wrong");
 	if (no_route == 405)
@@ -267,73 +181,97 @@ count(const struct http_exchange *x, int status)
 		  NULL);
 }
 
-/*
- * 413 straight to the socket: MHD takes an answer only before or after the
- * body, and closing with unread data would reset the connection before the
- * client has read it.  What follows is dropped, up to DISCARD_MAX.
- */
+static const char *
+reason_of(int status)
+{
+	static const struct {
+		int status;
+		const char *reason;
+	} reasons[] = {
+		{ 200, "OK" },
+		{ 202, "Accepted" },
+		{ 204, "No Content" },
+		{ 400, "Bad Request" },
+		{ 401, "Unauthorized" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 409, "Conflict" },
+		{ 411, "Length Required" },
+		{ 413, "Content Too Large" },
+		{ 414, "URI Too Long" },
+		{ 422, "Unprocessable Content" },
+		{ 429, "Too Many Requests" },
+		{ 431, "Request Header Fields Too Large" },
+		{ 500, "Internal Server Error" },
+		{ 501, "Not Implemented" },
+		{ 503, "Service Unavailable" },
+		{ 505, "HTTP Version Not Supported" },
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	return "";
+}
+
+/* As RFC 9110 5.6.7 has it, in English whatever the locale. */
+static const char *
+date_now(struct httpd *h)
+{
+	static const char days[7][4] = { "Sun", "Mon", "Tue", "Wed",
+					 "Thu", "Fri", "Sat" };
+	static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr",
+					    "May", "Jun", "Jul", "Aug",
+					    "Sep", "Oct", "Nov", "Dec" };
+	time_t now = time(NULL);
+	struct tm t;
+
+	if (now == h->date_s || !gmtime_r(&now, &t))
+		return h->date;
+	h->date_s = now;
+	snprintf(h->date, sizeof(h->date), "%s, %02d %s %d %02d:%02d:%02d GMT",
+		 days[t.tm_wday], t.tm_mday, months[t.tm_mon], t.tm_year + 1900,
+		 t.tm_hour, t.tm_min, t.tm_sec);
+	return h->date;
+}
+
 static void
-cut_body(struct http_exchange *x)
+put_number(struct buf *out, size_t n)
 {
-	struct buf body = BUF_INIT, all = BUF_INIT;
+	char text[24], *p = text + sizeof(text) - 1;
 
-	x->cut = true;
-	error_body(&body, 413, "the body is too large");
-	buf_printf(&all,
-		   "HTTP/1.1 413 Content Too Large\r\n"
-		   "Content-Type: application/json\r\n"
-		   "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-		   body.len, body.data);
-	if (!buf_failed(&all) &&
-	    send(x->connection->fd, all.data, all.len,
-		 MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)all.len)
-		shutdown(x->connection->fd, SHUT_WR);
-	buf_release(&all);
-	buf_release(&body);
-	count(x, 413);
+	*p = '\0';
+	do
+		*--p = (char)('0' + n % 10);
+	while (n /= 10);
+	buf_puts(out, p);
 }
 
-static bool
-add_headers(struct http_exchange *x, struct MHD_Response *response,
-	    const char *content_type)
+static void
+put_head(struct buf *out, struct http_exchange *x, int status,
+	 const char *content_type, size_t len)
 {
-	const char *name = x->headers.data;
-	const char *end = x->headers.data + x->headers.len;
-	const char *value;
-
-	if (content_type && MHD_add_response_header(response, "Content-Type",
-						    content_type) != MHD_YES)
-		return false;
-	if (x->connection->server->draining &&
-	    MHD_add_response_header(response, "Connection", "close") != MHD_YES)
-		return false;
-	for (; name < end; name = value + strlen(value) + 1) {
-		value = name + strlen(name) + 1;
-		if (MHD_add_response_header(response, name, value) != MHD_YES)
-			return false;
+	buf_clear(out);
+	buf_puts(out, "HTTP/1.1 ");
+	put_number(out, (size_t)status);
+	buf_putc(out, ' ');
+	buf_puts(out, reason_of(status));
+	buf_puts(out, "\r\nDate: ");
+	buf_puts(out, date_now(x->connection->server));
+	buf_puts(out, "\r\nContent-Length: ");
+	put_number(out, len);
+	if (content_type) {
+		buf_puts(out, "\r\nContent-Type: ");
+		buf_puts(out, content_type);
 	}
-	return !buf_failed(&x->headers);
-}
-
-static bool
-queue(struct http_exchange *x, int status, const char *content_type,
-      const void *body, size_t len)
-{
-	struct MHD_Response *response;
-	bool ok;
-
-	/* MHD's parameter is not const, but it only copies. */
-	response = MHD_create_response_from_buffer(
-		len, len ? (void *)(uintptr_t)body : buf_empty,
-		MHD_RESPMEM_MUST_COPY);
-	if (!response)
-		return false;
-	ok = add_headers(x, response, content_type) &&
-	     MHD_queue_response(x->mhd, (unsigned)status, response) == MHD_YES;
-	MHD_destroy_response(response);
-	if (ok)
-		count(x, status);
-	return ok;
+	if (x->close)
+		buf_puts(out, "\r\nConnection: close");
+	buf_puts(out, "\r\n");
+	buf_add(out, x->headers.data, x->headers.len);
+	buf_puts(out, "\r\n");
+	if (buf_failed(&x->headers))
+		out->failed = true;
 }
 
 static struct http_exchange *
@@ -347,15 +285,13 @@ http_add_header(struct http_request *r, const char *name, const char *value)
 {
 	struct buf *headers = &exchange_of(r)->headers;
 
-	buf_add(headers, name, strlen(name) + 1);
-	buf_add(headers, value, strlen(value) + 1);
-}
-
-static void
-resume(struct http_exchange *x)
-{
-	MHD_resume_connection(x->mhd);
-	x->connection->server->run_now[x->connection->size] = true;
+	buf_puts(headers, name);
+	buf_puts(headers, ": ");
+	/* A value cannot begin a line of its own. */
+	for (; *value; value++)
+		if ((unsigned char)*value >= ' ')
+			buf_putc(headers, *value);
+	buf_puts(headers, "\r\n");
 }
 
 void
@@ -363,13 +299,18 @@ http_reply(struct http_request *r, int status, const char *content_type,
 	   const void *body, size_t len)
 {
 	struct http_exchange *x = exchange_of(r);
+	struct http_connection *c = x->connection;
+	struct buf *head = &c->server->head;
 
 	if (x->answered)
 		return;
 	x->answered = true;
-	x->unqueued = !queue(x, status, content_type, body, len);
-	if (x->kept)
-		resume(x);
+	x->close |= c->server->draining;
+	put_head(head, x, status, content_type, len);
+	httpconn_send(c, head, body, x->bodiless ? 0 : len);
+	count(x, status);
+	if (!x->handling)
+		httpconn_answered(c);
 }
 
 static void
@@ -443,146 +384,76 @@ refuse(struct http_exchange *x)
 	reply_error(x, x->refusal, x->why);
 }
 
-/* --- what MHD calls --------------------------------------------------- */
+/* --- from the head to the end ----------------------------------------- */
 
-static enum MHD_Result
-begin(struct http_exchange *x, const char *method)
+void
+httpreq_refuse(struct http_exchange *x, int status, const char *why)
 {
-	struct head h = { 0 };
-
-	x->begun = true;
-	x->r.received_ms = loop_now_ms();
-	x->r.method = strcmp(method, "HEAD") == 0 ? "GET" : method;
-	httpd_await_answer(x->connection);
-	MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, take_header, &h);
-	x->r.content_type = h.content_type;
-	check_head(x, &h);
-	if (h.length > x->limit && !h.expects && !x->unframed) {
-		cut_body(x);
-		return MHD_YES;
+	if (!x->r.method) {
+		x->r.method = x->r.path = x->r.query = "";
+		x->r.received_ms = loop_now_ms();
 	}
-	if (h.length > x->limit && !x->unframed) {
-		/* A client that waits for 100 has not sent the body yet. */
-		x->refusal = 413;
-		x->why = "the body is too large";
-	} else if (!x->unframed) {
-		return MHD_YES;
-	}
-	/* An answer before the body closes the connection. */
+	x->refusal = status;
+	x->why = why;
+	x->unread = x->close = x->handling = true;
 	refuse(x);
-	return x->unqueued ? MHD_NO : MHD_YES;
+	x->handling = false;
 }
 
-static enum MHD_Result
-take_body(struct http_exchange *x, const char *data, size_t size)
+void
+httpreq_begin(struct http_exchange *x, const struct http_head *h)
 {
-	x->taken += size;
-	if (x->cut)
-		return x->taken > x->limit + DISCARD_MAX ? MHD_NO : MHD_YES;
-	if (x->taken > x->limit) {
-		cut_body(x);
-		buf_release(&x->r.body);
-		return MHD_YES;
-	}
-	if (x->refusal)
-		return MHD_YES;
-	buf_add(&x->r.body, data, size);
-	if (buf_failed(&x->r.body)) {
-		buf_release(&x->r.body);
-		refuse_later(x, 503, "out of memory");
-	}
-	return MHD_YES;
+	bool good;
+
+	x->r.received_ms = loop_now_ms();
+	x->r.path = x->r.query = "";
+	x->r.method = method_of(x, h->method);
+	good = split_target(x, h->target);
+	x->close = h->close;
+	x->chunked = h->chunked;
+	x->expects = h->expects;
+	x->length = h->length;
+	x->type_at =
+		h->content_type
+			? (size_t)(h->content_type - x->connection->in.data)
+			: 0;
+	if (buf_failed(&x->connection->target))
+		httpreq_refuse(x, 503, "out of memory");
+	else if (h->encodings && !h->chunked)
+		httpreq_refuse(x, 501, "the transfer encoding is unknown");
+	else if (h->lengths > 1 || h->encodings > 1 ||
+		 (h->lengths && h->encodings))
+		httpreq_refuse(x, 400, "the length of the body is ambiguous");
+	else if (!good)
+		refuse_later(x, 400, "the path is malformed");
+	check_head(x, h);
+	if (!x->answered && x->length > x->limit)
+		httpreq_refuse(x, 413, "the body is too large");
 }
 
-static enum MHD_Result
-finish(struct http_exchange *x)
+void
+httpreq_finish(struct http_exchange *x)
 {
-	if (x->answered) /* resumed, and there is no answer to send */
-		return MHD_NO;
-	if (x->cut)
-		return MHD_NO;
+	struct http_connection *c = x->connection;
+
+	x->r.content_type = x->type_at ? c->in.data + x->type_at : NULL;
+	x->handling = true;
 	if (x->refusal)
 		refuse(x);
 	else
-		x->route->handler(&x->r, x->connection->server->arg);
-	if (x->unqueued)
-		return MHD_NO;
-	if (!x->answered) {
-		x->kept = true;
-		MHD_suspend_connection(x->mhd);
-	}
-	return MHD_YES;
-}
-
-/* There was no memory for the request: say so, with what is left. */
-static enum MHD_Result
-refuse_unread(struct MHD_Connection *mhd)
-{
-	struct MHD_Response *response = MHD_create_response_from_buffer(
-		0, buf_empty, MHD_RESPMEM_PERSISTENT);
-	enum MHD_Result ok;
-
-	if (!response)
-		return MHD_NO;
-	MHD_add_response_header(response, "Retry-After", "1");
-	ok = MHD_queue_response(mhd, 503, response);
-	MHD_destroy_response(response);
-	metric_add(METRIC_HTTP_REQUESTS, 1);
-	metric_add(METRIC_HTTP_UNAVAILABLE, 1);
-	return ok;
-}
-
-enum MHD_Result
-httpdreq_handle(void *arg, struct MHD_Connection *mhd, const char *url,
-		const char *method, const char *version, const char *data,
-		size_t *size, void **context)
-{
-	struct http_exchange *x = *context;
-	size_t taken = *size;
-
-	(void)arg;
-	(void)url;
-	(void)version;
-	if (!x)
-		return refuse_unread(mhd);
-	if (!x->begun)
-		return begin(x, method);
-	if (taken > 0) {
-		*size = 0;
-		return take_body(x, data, taken);
-	}
-	return finish(x);
+		x->route->handler(&x->r, c->server->arg);
+	x->handling = false;
 }
 
 void
-httpdreq_completed(void *arg, struct MHD_Connection *mhd, void **context,
-		   enum MHD_RequestTerminationCode how)
+httpreq_release(struct http_exchange *x)
 {
-	struct http_exchange *x = *context;
+	char peer[sizeof(x->r.peer)];
 
-	(void)arg;
-	(void)mhd;
-	(void)how;
-	if (!x)
-		return;
-	*context = NULL;
-	x->connection->current = NULL;
-	x->connection->served = true;
 	if (x->r.release)
 		x->r.release(&x->r);
-	buf_release(&x->r.body);
 	buf_release(&x->headers);
-	httpd_await_head(x->connection);
-	free(x->target);
-	free(x);
-}
-
-void
-httpdreq_abandon(struct http_exchange *x)
-{
-	if (!x->kept || x->answered)
-		return;
-	x->answered = true;
-	x->unqueued = true;
-	resume(x);
+	memcpy(peer, x->r.peer, sizeof(peer));
+	*x = (struct http_exchange){ .r.body = BUF_INIT, .headers = BUF_INIT };
+	memcpy(x->r.peer, peer, sizeof(peer));
 }
