@@ -108,7 +108,7 @@ check: tests
 demo: all $(BUILD)/tool/fsplay
 	@BUILD='$(abspath $(BUILD))' tests/demo/run
 
-bench: all $(BUILD)/tool/fsplay
+bench: all $(BUILD)/tool/fsplay $(BUILD)/tool/fsload
 	@BUILD='$(abspath $(BUILD))' tests/bench/run $(BENCH)
 
 fuzz:
