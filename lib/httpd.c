@@ -35,7 +35,7 @@ struct http_listener {
 static bool
 is_full(const struct httpd *h)
 {
-	return h->count >= (size_t)conf_int("http_connections");
+	return h->count >= h->connections_max;
 }
 
 static void
@@ -280,8 +280,8 @@ httpd_last_active_ms(const struct httpd *h)
 
 /* --- life ------------------------------------------------------------- */
 
-int
-httpd_set_credentials(struct httpd *h, const char *credentials, struct verr *e)
+static int
+set_credentials(struct httpd *h, const char *credentials, struct verr *e)
 {
 	struct buf encoded = BUF_INIT;
 	char *text = NULL;
@@ -300,6 +300,22 @@ httpd_set_credentials(struct httpd *h, const char *credentials, struct verr *e)
 	free(h->credentials);
 	h->credentials = text;
 	return 0;
+}
+
+static void
+read_settings(struct httpd *h)
+{
+	h->connections_max = (size_t)conf_int("http_connections");
+	h->head_ms = conf_ms("http_head_timeout");
+	h->request_ms = conf_ms("http_timeout");
+}
+
+int
+httpd_reload(struct httpd *h, const char *credentials, struct verr *e)
+{
+	read_settings(h);
+	watch_listeners(h);
+	return set_credentials(h, credentials, e);
 }
 
 static void
@@ -325,12 +341,13 @@ httpd_new(struct loop *loop, const struct httpd_options *o, struct verr *e)
 	h->arg = o->arg;
 	h->realm = o->realm;
 	h->head = BUF_INIT;
+	read_settings(h);
 	h->last_active_ms = loop_now_ms();
 	h->retry.fn = on_retry;
 	h->retry.arg = h;
 	h->empty.fn = on_empty;
 	h->empty.arg = h;
-	if (httpd_set_credentials(h, o->credentials, e) == -1) {
+	if (set_credentials(h, o->credentials, e) == -1) {
 		httpd_free(h);
 		return NULL;
 	}
@@ -354,7 +371,7 @@ httpd_free(struct httpd *h)
 	}
 	loop_timer_clear(h->loop, &h->retry);
 	loop_timer_clear(h->loop, &h->empty);
-	httpd_set_credentials(h, NULL, &e);
+	set_credentials(h, NULL, &e);
 	buf_release(&h->head);
 	free(h);
 }

@@ -1,16 +1,16 @@
 /*
- * httpd: an HTTP/1.1 server on libmicrohttpd in our own loop.
+ * httpd: an HTTP/1.1 server in the loop, made for short requests on a
+ * connection each.
  *
- * Layer I/O; only httpd.c and httpdreq.c include microhttpd.h.  Connections are
- * accepted by us and handed over (MHD_add_connection), so several listening
- * sockets, a unix socket and an inetd connection are all the same thing.  A
- * handler answers at once with http_reply(), or returns without an answer and
- * gives it later: the connection is suspended meanwhile.
+ * Layer I/O.  Listening sockets of any kind and single connections are served
+ * alike.  A handler answers at once with http_reply(), or returns without an
+ * answer and gives it later; nothing more is read from the connection
+ * meanwhile.  Pipelined requests are answered one after the other.
  *
- * Limits, each with its status: request line 64 KiB (414; on a connection whose
- * first one was short, half of it), headers (431), body
- * by route (413), a POST without a length (411), method (405), unknown path
- * (404), Basic credentials (401; the body is read first so that the
+ * What is no HTTP/1.1 by the letter is refused with 400 (httphead.h).  Limits,
+ * each with its status: request line 64 KiB (414), header fields 64 KiB (431),
+ * body by route (413), a POST without a length (411), method (405), unknown
+ * path (404), Basic credentials (401; the body is read first so that the
  * connection stays).  Deadlines are totals: http_head_timeout from the accept
  * or the former answer to the end of the head, http_timeout from there to the
  * end of the answer; a connection that misses one is closed.  At
@@ -85,7 +85,6 @@ struct httpd_options {
 	const char *realm; /* borrowed */
 };
 
-/* One for each loop: it takes the loop's prepare hook. */
 struct httpd *
 httpd_new(struct loop *loop, const struct httpd_options *o, struct verr *e);
 /* Closes every connection; requests that wait for an answer are released. */
@@ -99,9 +98,8 @@ void httpd_free(struct httpd *h);
 int httpd_add_listener(struct httpd *h, int fd, bool own, struct verr *e);
 /* Adopt one connected socket; closed when done, also on error. */
 int httpd_add_connection(struct httpd *h, int fd, struct verr *e);
-/* For the requests to come. */
-int
-httpd_set_credentials(struct httpd *h, const char *credentials, struct verr *e);
+/* The settings were read anew; for the requests to come. */
+int httpd_reload(struct httpd *h, const char *credentials, struct verr *e);
 
 /*
  * Stop: take what waits in the backlog of our own listeners, serve what was

@@ -26,6 +26,11 @@ struct httpd {
 	const char *realm;
 	char *credentials; /* base64 of user:password, or NULL */
 
+	/* Settings: a lookup of each by its name would be felt. */
+	size_t connections_max;
+	int64_t head_ms;
+	int64_t request_ms;
+
 	struct http_listener *listeners;
 	bool accepting;
 	bool starved; /* no descriptor was left for accept() */

@@ -3,7 +3,6 @@
 #include <sys/epoll.h>
 #include <sys/uio.h>
 
-#include "conf.h"
 #include "httpd_private.h"
 #include "log.h"
 #include "metrics.h"
@@ -56,7 +55,7 @@ set_deadline(struct http_connection *c)
 	if (c->timed == wanted)
 		return;
 	c->timed = wanted;
-	ms = conf_ms(is_head ? "http_head_timeout" : "http_timeout");
+	ms = is_head ? c->server->head_ms : c->server->request_ms;
 	if (is_head && c->server->draining && ms > SILENT_GRACE_MS)
 		ms = SILENT_GRACE_MS;
 	c->deadline.fn = miss_deadline;

@@ -78,14 +78,17 @@ is_token(const char *s, size_t len)
 	return len > 0;
 }
 
-/* Bytes above 127 may be anybody's UTF-8. */
+/* No control character; bytes above 127 may be anybody's UTF-8. */
 static bool
-is_clean(const char *s, size_t len, char least)
+is_clean(const char *s, size_t len, bool may_have_blanks)
 {
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)s[i] < (unsigned char)least || s[i] == 0x7f)
-			if (s[i] != '\t' || least != ' ')
-				return false;
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)s[i];
+		bool is_blank = c == ' ' || c == '\t';
+
+		if (is_blank ? !may_have_blanks : c < ' ' || c == 0x7f)
+			return false;
+	}
 	return true;
 }
 
@@ -112,7 +115,7 @@ parse_line(struct http_head *h, char *line, size_t len,
 	version = memrchr(line, ' ', len);
 	if (!target || target == version ||
 	    !is_token(line, (size_t)(target - line)) || version == target + 1 ||
-	    !is_clean(target + 1, (size_t)(version - target - 1), '!'))
+	    !is_clean(target + 1, (size_t)(version - target - 1), false))
 		return fail(fault, 400, "the request line is malformed");
 	*target++ = '\0';
 	*version++ = '\0';
@@ -143,10 +146,12 @@ take_length(struct http_head *h, const char *value)
 {
 	h->lengths++;
 	h->length = 0;
-	h->bad_length = !*value;
-	for (; *value && !h->bad_length; value++) {
-		h->bad_length = *value < '0' || *value > '9';
-		if (h->length < UINT64_MAX / 10 - 1)
+	h->bad_length |= !*value;
+	for (; *value; value++) {
+		if (*value < '0' || *value > '9')
+			h->bad_length = true;
+		/* What is too large for a number is too large for a body. */
+		else if (h->length < UINT64_MAX / 10 - 1)
 			h->length = h->length * 10 + (uint64_t)(*value - '0');
 	}
 }
@@ -204,7 +209,7 @@ parse_field(struct http_head *h, char *line, size_t len, int *hosts,
 		value++;
 	while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
 		end--;
-	if (!is_clean(value, (size_t)(end - value), ' '))
+	if (!is_clean(value, (size_t)(end - value), true))
 		return fail(fault, 400, "a header field is malformed");
 	*colon = '\0';
 	*end = '\0';

@@ -33,8 +33,6 @@ struct loop {
 	struct deferred *deferred;
 	size_t deferred_len;
 	size_t deferred_size;
-	loop_prepare_fn prepare;
-	void *prepare_arg;
 };
 
 int64_t
@@ -288,13 +286,6 @@ run_deferred(struct loop *l)
 		l->deferred_len * sizeof(*l->deferred));
 }
 
-void
-loop_set_prepare(struct loop *l, loop_prepare_fn fn, void *arg)
-{
-	l->prepare = fn;
-	l->prepare_arg = arg;
-}
-
 static int64_t
 shorter(int64_t a, int64_t b)
 {
@@ -308,8 +299,6 @@ wait_ms(struct loop *l, int64_t max_ms)
 {
 	int64_t left;
 
-	if (l->prepare)
-		max_ms = shorter(max_ms, l->prepare(l->prepare_arg));
 	if (l->deferred_len > 0 || l->stopped)
 		return 0;
 	if (l->timers) {

@@ -59,13 +59,6 @@ void loop_timer_clear(struct loop *l, struct loop_timer *t);
  */
 bool loop_defer(struct loop *l, loop_timer_fn fn, void *arg);
 
-/*
- * Called before each wait; returns how long it may last at most, in ms, -1 for
- * ever.  For libraries with timeouts of their own (MHD_get_timeout).
- */
-typedef int64_t (*loop_prepare_fn)(void *arg);
-void loop_set_prepare(struct loop *l, loop_prepare_fn fn, void *arg);
-
 /* Until loop_stop(); or one turn that waits `max_ms` at most, -1 for ever. */
 int loop_run(struct loop *l, struct verr *e);
 int loop_turn(struct loop *l, int64_t max_ms, struct verr *e);
