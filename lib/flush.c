@@ -11,13 +11,16 @@
 #include "db.h"
 #include "flushraw.h"
 #include "log.h"
+#include "loop.h"
 #include "utf8.h"
 
 /* A batch may be large and the disk slow; the caller has no one waiting. */
 #define MIN_TIMEOUT_MS 60000
 /* Rows after which the queue's tables are looked at again. */
 #define ROTATE_AFTER 1000
-#define DAY_US       (INT64_C(86400) * 1000000)
+/* A CDR alone is taken at once; what comes soon after waits for more. */
+#define GATHER_MS 400
+#define DAY_US    (INT64_C(86400) * 1000000)
 
 /* --- statements, from the one table of fields ------------------------------
  */
@@ -103,6 +106,7 @@ struct row {
 struct flush {
 	struct db *db;
 	char batch_size[16];
+	int batch_rows; /* the same */
 	char workers[16];
 	struct cdr cdr;
 	struct flushraw raw;
@@ -148,8 +152,8 @@ flush_new(bool follow, struct verr *e)
 	}
 	f->lines = f->ids = BUF_INIT;
 	flushraw_init(&f->raw);
-	snprintf(f->batch_size, sizeof(f->batch_size), "%ld",
-		 conf_int("cdr_batch_size"));
+	f->batch_rows = (int)conf_int("cdr_batch_size");
+	snprintf(f->batch_size, sizeof(f->batch_size), "%d", f->batch_rows);
 	snprintf(f->workers, sizeof(f->workers), "%ld",
 		 conf_int("cdr_workers"));
 	f->rows = calloc((size_t)conf_int("cdr_batch_size"), sizeof(*f->rows));
@@ -514,9 +518,9 @@ flush_run(struct flush *f, int stop_fd, struct flush_counts *counts,
 		if (flush_batch(f, &taken, counts, e) == -1)
 			return verr_wrap(e, "cannot flush the CDR queue");
 		f->moved += taken;
-		if (taken == 0 || f->moved >= 4L * ROTATE_AFTER)
+		if (taken < f->batch_rows || f->moved >= 4L * ROTATE_AFTER)
 			rotate(f);
-	} while (taken > 0 && !wait_stop(stop_fd, 0));
+	} while (taken == f->batch_rows && !wait_stop(stop_fd, 0));
 	return 0;
 }
 
@@ -541,16 +545,23 @@ flush_follow(struct flush *f, int stop_fd, struct flush_counts *counts,
 	     struct verr *e)
 {
 	bool away = false;
+	int64_t pause_ms = 0;
 
-	while (!wait_stop(stop_fd, 0)) {
+	while (!wait_stop(stop_fd, pause_ms)) {
 		struct verr failure = VERR_INIT;
+		int64_t started_ms = loop_now_ms();
 
 		if (flush_run(f, stop_fd, counts, &failure) == 0) {
 			if (away)
 				log_info("the database is back");
 			away = false;
-			if (wait_more(f, stop_fd, &failure) == 0)
+			if (wait_more(f, stop_fd, &failure) == 0) {
+				pause_ms =
+					started_ms + GATHER_MS - loop_now_ms();
+				if (pause_ms < 0)
+					pause_ms = 0;
 				continue;
+			}
 		}
 		if (failure.kind != VERR_RETRY) {
 			*e = failure;
@@ -559,6 +570,7 @@ flush_follow(struct flush *f, int stop_fd, struct flush_counts *counts,
 		if (!away)
 			log_warning("%s", failure.msg);
 		away = true;
+		pause_ms = 0;
 		if (wait_stop(stop_fd, conf_ms("database_backoff")))
 			break;
 	}

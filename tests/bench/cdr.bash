@@ -76,11 +76,16 @@ bench_cdr() {
 		"CPU per CDR %.0f us: ingest %.0f, flush %.0f, " \
 		"PostgreSQL %.0f\n", n * 1e6 / us, (i + f + p) / n,
 		i / n, f / n, p / n }'
-	kill -TERM "$follower" "$ingest"
+	stop_cdr
 }
 
-play_cdrs() { # PORT N SEED
-	fsplay -s -c "$clients" -n "$2" --seed "$3" --now --spread 86400 \
+stop_cdr() {
+	kill -TERM "$follower" "$ingest"
+	wait "$follower" "$ingest" || :
+}
+
+play_cdrs() { # PORT N SEED [OPTION...]
+	fsplay "${@:4}" -s -c "$clients" -n "$2" --seed "$3" --now --spread 86400 \
 		--target /fs/cdr "127.0.0.1:$1" "${files[@]}"
 }
 
@@ -91,4 +96,42 @@ wait_empty() {
 	done
 	echo 'the queue does not become empty' >&2
 	return 1
+}
+
+# The commits that an answer waits for, without all else: the same rows into a
+# table like the queue, at the same pace.
+write_insert() { # FILE
+	psql -XqAt -d voip_platform \
+		-c 'create table if not exists bench_queue (body bytea)'
+	sed '1,/^\r$/d' "$1" | sed "s/'/''/g; s/:/::/g" |
+		sed "1s/^/insert into bench_queue values (convert_to('/
+			\$s/\$/', 'UTF8'));/" >"$tmp/insert.sql"
+}
+
+# Milliseconds below which 99 of 100 transactions of pgbench's logs stayed, from
+# their start, which may be later than when they were due: as fsplay counts.
+p99_of_logs() {
+	cat "$tmp"/pgbench_log.* | awk '{ print $3 - $7 }' | sort -n |
+		awk '{ a[NR] = $1 } END { print a[int(NR * 99 / 100) + 1] / 1000 }'
+}
+
+# 50 a second is what 800 concurrent calls make at worst.
+bench_latency() {
+	local port files ours peer n=$((seconds_of_latency * 50))
+	mapfile -t files < <(cdr_files)
+	port=$(free_port)
+	start_cdr "$port"
+	play_cdrs "$port" 200 8 >"$out/latency-warm.txt"
+	play_cdrs "$port" "$n" 2 --rate 50 >"$out/latency.txt"
+	ours=$(column p99_ms <"$out/latency.txt")
+	wait_empty
+	stop_cdr
+	write_insert "$captures/cdr-json-rawvalues/answered-aleg.http"
+	(cd "$tmp" && "$cluster_bin/pgbench" -n -c "$clients" \
+		-R 50 -T "$seconds_of_latency" -l -f "$tmp/insert.sql" \
+		voip_platform >"$out/latency-pgbench.log" 2>&1)
+	peer=$(p99_of_logs)
+	awk -v a="$ours" -v b="$peer" 'BEGIN { printf "latency  %10.2f ms " \
+		"is the p99 of a POST at 50/s   pgbench, one commit each: " \
+		"%.2f   ratio %.2f\n", a, b, a / b }'
 }
