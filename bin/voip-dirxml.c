@@ -6,6 +6,7 @@
 
 #include "dirxml.h"
 #include "form.h"
+#include "fsstatic.h"
 #include "lookup.h"
 #include "opt.h"
 #include "service.h"
@@ -15,12 +16,15 @@ static char *user;
 static char *group;
 static char *domain;
 static char *action;
+static char *context;
 static char *purpose;
 
 static struct poptOption options[] = {
 	{ "action", '\0', POPT_ARG_STRING, &action, 0,
 	  "ask as FreeSWITCH does for ACTION (sip_auth, user_call, ...)",
 	  "ACTION" },
+	{ "context", '\0', POPT_ARG_STRING, &context, 0,
+	  "of the static dialplan (default: setting user_context)", "CONTEXT" },
 	{ "domain", '\0', POPT_ARG_STRING, &domain, 0,
 	  "print what FreeSWITCH gets for a domain", "DOMAIN" },
 	{ "group", '\0', POPT_ARG_STRING, &group, 0,
@@ -103,14 +107,17 @@ filter(int argc, const char **argv, struct verr *e)
 	struct buf form = BUF_INIT, out = BUF_INIT;
 	int rc;
 
-	(void)argc;
-	(void)argv;
+	if (argc > 0) {
+		rc = fsstatic_print(&out, argv[0], domain, context, e);
+		goto out;
+	}
 	rc = user || group || domain ? build_form(&form, e)
 				     : read_form(&form, e);
 	if (rc == 0 && buf_failed(&form))
 		rc = verr_set(e, VERR_RETRY, "out of memory");
 	if (rc == 0)
 		rc = dirxml_ask(&out, form.data, form.len, e);
+out:
 	if (rc != -1)
 		fwrite(out.data, 1, out.len, stdout);
 	if (rc == 0)
@@ -152,9 +159,12 @@ run(int argc, const char **argv, struct verr *e)
 		.filter = filter,
 	};
 
-	if (argc > 0)
-		return verr_set(e, VERR_USAGE, "unexpected argument '%s'",
-				argv[0]);
+	if (argc > 1 || (argc == 1 && (!domain || action || purpose)))
+		return verr_set(e, VERR_USAGE,
+				argc > 1 ? "unexpected argument '%s'"
+					 : "'%s' needs --domain, and neither "
+					   "--action nor --purpose",
+				argv[argc - 1]);
 	if ((user != NULL) + (group != NULL) + (domain != NULL) > 1)
 		return verr_set(e, VERR_USAGE,
 				"--user, --group and --domain exclude each "
@@ -171,7 +181,7 @@ int
 main(int argc, const char **argv)
 {
 	static const struct opt_program program = {
-		.args = " ",
+		.args = "[directory|configuration|dialplan]",
 		.summary = "Answer FreeSWITCH's XML lookups from the "
 			   "directory.",
 		.options = options,

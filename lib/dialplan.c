@@ -1,390 +1,9 @@
 #include "dialplan.h"
 
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "dialplanask.h"
-#include "fsconfig.h"
-#include "fsxml.h"
-#include "log.h"
-
-enum direction { INBOUND, OUTBOUND, INTERNAL };
-
-static const char *const direction_words[] = {
-	[INBOUND] = "inbound",
-	[OUTBOUND] = "outbound",
-	[INTERNAL] = "internal",
-};
-
-/* One call while its document is written. */
-struct plan {
-	struct fsxml x;
-	struct buf text;
-	const struct fs_settings *s;
-	const struct db_result *r;
-	struct dialplan_row row; /* the first; others differ in their trunk */
-	const char *domain;      /* in lower case */
-	const char *number;      /* as it was dialled */
-	enum direction direction;
-	bool proxy;
-};
-
-static bool
-is_true(const char *flag)
-{
-	return flag && *flag == 't';
-}
-
-static bool
-is_emergency(const struct plan *p)
-{
-	return p->row.matched && strcmp(p->row.matched, "emergency") == 0;
-}
-
-/* --- actions ---------------------------------------------------------- */
-
-/* What stands in `fmt` besides our own words must have been checked. */
-static void __attribute__((format(printf, 3, 4)))
-action(struct plan *p, const char *application, const char *fmt, ...)
-{
-	va_list ap;
-
-	buf_clear(&p->text);
-	va_start(ap, fmt);
-	buf_vprintf(&p->text, fmt, ap);
-	va_end(ap);
-	fsxml_open(&p->x, "action");
-	fsxml_attr(&p->x, "application", application);
-	fsxml_expanded(&p->x, "data", p->text.data);
-	fsxml_close(&p->x);
-}
-
-/* `set NAME=`, with a value that a person wrote. */
-static void
-set_text(struct plan *p, const char *name, const char *value)
-{
-	if (!value)
-		return;
-	buf_clear(&p->text);
-	buf_printf(&p->text, "%s=%s", name, value);
-	fsxml_open(&p->x, "action");
-	fsxml_attr(&p->x, "application", "set");
-	fsxml_plain(&p->x, "data", p->text.data);
-	fsxml_close(&p->x);
-}
-
-static void
-set_number(struct plan *p, const char *name, const char *value)
-{
-	if (fsconfig_is_number(value))
-		action(p, "set", "%s=%s", name, value);
-}
-
-/* The name of a queue, menu or conference in an application's argument. */
-static void
-run_named(struct plan *p, const char *application, const char *name, char at)
-{
-	struct buf full = BUF_INIT;
-
-	lookup_put_name(&full, name, at, p->domain);
-	if (buf_failed(&full))
-		p->x.out->failed = true;
-	else if (at == '_')
-		action(p, application, "%s@%s", full.data, full.data);
-	else
-		action(p, application, "%s", full.data);
-	buf_release(&full);
-}
-
-static void
-answer_call(struct plan *p)
-{
-	action(p, "answer", "%s", "");
-	action(p, "sleep", "500");
-}
-
-/* --- what every call gets --------------------------------------------- */
-
-/* One that is exceeded ends the call: busy for a person, else congestion. */
-static void
-limit(struct plan *p, const char *kind, const char *name, const char *max,
-      const char *cause)
-{
-	if (max && fsconfig_is_number(name))
-		action(p, "limit", "hash voip %s_%s@%s %s !%s", kind, name,
-		       p->domain, max, cause);
-}
-
-static void
-limits(struct plan *p)
-{
-	const struct dialplan_row *row = &p->row;
-
-	if (row->domain_max_calls)
-		action(p, "limit", "hash voip domain_%s %s !%s", p->domain,
-		       row->domain_max_calls, "NORMAL_CIRCUIT_CONGESTION");
-	limit(p, "user", row->caller, row->caller_max_calls,
-	      "NORMAL_CIRCUIT_CONGESTION");
-	limit(p, "user", row->user, row->user_max_calls, "USER_BUSY");
-}
-
-static bool
-is_recorded(const struct plan *p)
-{
-	const struct dialplan_row *row = &p->row;
-
-	switch (p->direction) {
-	case INBOUND:
-		return is_true(row->record_inbound);
-	case OUTBOUND:
-		return is_true(row->record_outbound);
-	case INTERNAL:
-		return is_true(row->record_internal);
-	}
-	return false;
-}
-
-/*
- * Both legs on a channel each.  The variable tells the path to the CDR: of
- * record_session, FreeSWITCH tells it in app_log only.
- */
-static void
-record(struct plan *p)
-{
-	struct buf path = BUF_INIT;
-
-	fsconfig_recording(&path, p->s, p->domain);
-	action(p, "set", "RECORD_STEREO=true");
-	action(p, "set", "RECORD_ANSWER_REQ=true");
-	action(p, "set", "recording_follow_transfer=true");
-	action(p, "export", "voip_recording=%s", path.data);
-	action(p, "record_session", "%s", "${voip_recording}");
-	if (buf_failed(&path))
-		p->x.out->failed = true;
-	buf_release(&path);
-}
-
-/* Who calls, as those inside see it; FreeSWITCH knows only who logged in. */
-static void
-introduce(struct plan *p)
-{
-	const struct dialplan_row *row = &p->row;
-
-	action(p, "export", "call_direction=%s", direction_words[p->direction]);
-	if (p->proxy) {
-		action(p, "set", "domain_name=%s", p->domain);
-		/* what the proxy told us is not for the next peer */
-		action(p, "set", "sip_copy_custom_headers=false");
-		set_text(p, "accountcode", row->accountcode);
-	}
-	if (row->caller && p->direction == INTERNAL) {
-		set_text(p, "effective_caller_id_name", row->caller_name);
-		set_number(p, "effective_caller_id_number", row->caller_number);
-	}
-}
-
-/* --- where it goes ---------------------------------------------------- */
-
-static void
-to_box(struct plan *p)
-{
-	answer_call(p);
-	action(p, "voicemail", "default %s %s", p->domain, p->row.box);
-}
-
-static bool
-to_user(struct plan *p)
-{
-	bool box = fsconfig_is_number(p->row.box);
-
-	if (!fsconfig_is_number(p->row.user))
-		return false;
-	action(p, "set", "hangup_after_bridge=true");
-	action(p, "set", "continue_on_fail=%s", box ? "true" : "false");
-	action(p, "set", "call_timeout=%ld", p->s->ring_seconds);
-	action(p, "bridge", "user/%s@%s", p->row.user, p->domain);
-	if (box)
-		to_box(p);
-	return true;
-}
-
-static bool
-to_queue(struct plan *p)
-{
-	if (!p->row.queue)
-		return false;
-	action(p, "set", "cc_export_vars=call_direction,domain_name");
-	action(p, "answer", "%s", "");
-	run_named(p, "callcenter", p->row.queue, '@');
-	return true;
-}
-
-static bool
-to_menu(struct plan *p)
-{
-	if (!p->row.ivr)
-		return false;
-	answer_call(p);
-	run_named(p, "ivr", p->row.ivr, '@');
-	return true;
-}
-
-static bool
-to_conference(struct plan *p)
-{
-	if (!p->row.conference)
-		return false;
-	action(p, "answer", "%s", "");
-	run_named(p, "conference", p->row.conference, '_');
-	return true;
-}
-
-/* The caller has shown a password to the proxy: without a PIN it is enough. */
-static bool
-to_own_box(struct plan *p)
-{
-	const char *box = p->row.caller_box;
-
-	if (!fsconfig_is_number(box))
-		return false;
-	if (!is_true(p->row.caller_box_has_pin))
-		action(p, "set", "voicemail_authorized=true");
-	answer_call(p);
-	action(p, "voicemail", "check default %s %s", p->domain, box);
-	return true;
-}
-
-static bool
-to_voicemail(struct plan *p)
-{
-	if (!fsconfig_is_number(p->row.box))
-		return to_own_box(p);
-	to_box(p);
-	return true;
-}
-
-/* --- trunks ----------------------------------------------------------- */
-
-/* The number as the carrier wants it; false when nothing is left of it. */
-static bool
-carriers_number(struct buf *out, const struct plan *p,
-		const struct dialplan_row *row)
-{
-	const char *number = p->number, *prefix = row->prefix;
-	size_t strip = row->strip ? strtoul(row->strip, NULL, 10) : 0;
-
-	if (is_emergency(p)) { /* every carrier knows these numbers */
-		prefix = NULL;
-		strip = 0;
-	}
-	if (strip >= strlen(number))
-		return false;
-	number += strip;
-	if (number[strspn(number, "0123456789*#+")])
-		return false;
-	buf_printf(out, "%s%s", prefix ? prefix : "", number);
-	return true;
-}
-
-/* Other trunks are tried for what is the trunk's fault, not the callee's. */
-#define TRUNK_FAULTS                                             \
-	"GATEWAY_DOWN,INVALID_GATEWAY,DESTINATION_OUT_OF_ORDER," \
-	"NETWORK_OUT_OF_ORDER,NORMAL_TEMPORARY_FAILURE,"         \
-	"SWITCH_CONGESTION,NORMAL_CIRCUIT_CONGESTION,"           \
-	"REQUESTED_CHAN_UNAVAIL,RECOVERY_ON_TIMER_EXPIRE,"       \
-	"NO_ROUTE_TRANSIT_NET,SERVICE_UNAVAILABLE"
-
-static bool
-to_trunk(struct plan *p, const struct dialplan_row *row)
-{
-	struct buf number = BUF_INIT;
-	bool good = carriers_number(&number, p, row) &&
-		    fsconfig_is_number(row->trunk);
-
-	if (good) {
-		set_text(p, "effective_caller_id_name",
-			 row->out_name ? row->out_name : row->trunk_name);
-		set_number(p, "effective_caller_id_number",
-			   row->out_number ? row->out_number
-					   : row->trunk_number);
-		if (row->trunk_max_calls && !is_emergency(p))
-			action(p, "limit_execute",
-			       "hash voip trunk_%s %s bridge "
-			       "sofia/gateway/%s/%s",
-			       row->trunk, row->trunk_max_calls, row->trunk,
-			       number.data);
-		else
-			action(p, "bridge", "sofia/gateway/%s/%s", row->trunk,
-			       number.data);
-	}
-	if (buf_failed(&number))
-		p->x.out->failed = true;
-	buf_release(&number);
-	return good;
-}
-
-static bool
-was_tried(const struct plan *p, int row, const char *trunk)
-{
-	struct dialplan_row earlier;
-
-	while (row-- > 0) {
-		dialplanask_row(&earlier, p->r, row);
-		if (earlier.trunk && strcmp(earlier.trunk, trunk) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool
-to_trunks(struct plan *p)
-{
-	struct dialplan_row row;
-	bool any = false;
-
-	action(p, "set", "hangup_after_bridge=true");
-	action(p, "set", "continue_on_fail=%s", TRUNK_FAULTS);
-	for (int i = 0; i < db_rows(p->r); i++) {
-		dialplanask_row(&row, p->r, i);
-		if (row.trunk && !was_tried(p, i, row.trunk) &&
-		    to_trunk(p, &row))
-			any = true;
-	}
-	action(p, "hangup", "NORMAL_CIRCUIT_CONGESTION");
-	return any;
-}
-
-/* --- the document ----------------------------------------------------- */
-
-static const struct target {
-	const char *type;
-	bool (*write)(struct plan *p);
-	bool session; /* a recording policy is kept by record_session */
-} targets[] = {
-	{ "user", to_user, true },
-	{ "queue", to_queue, true },
-	{ "ivr", to_menu, true },
-	{ "conference", to_conference, true },
-	{ "voicemail", to_voicemail, false },
-	{ "trunk_out", to_trunks, true },
-	{ "own_box", to_own_box, false },
-};
-
-static const struct target *
-target_of(const struct plan *p)
-{
-	const char *type = p->row.type;
-
-	if (!type && *p->s->voicemail_number &&
-	    strcmp(p->number, p->s->voicemail_number) == 0)
-		type = "own_box";
-	for (size_t i = 0; type && i < sizeof(targets) / sizeof(targets[0]);
-	     i++)
-		if (strcmp(targets[i].type, type) == 0)
-			return &targets[i];
-	return NULL;
-}
+#include "fsvalue.h"
+#include "plan.h"
 
 static void
 open_context(struct plan *p, const struct lookup *l, const char *type)
@@ -395,27 +14,7 @@ open_context(struct plan *p, const struct lookup *l, const char *type)
 	fsxml_attr(&p->x, "name", type);
 	fsxml_open(&p->x, "condition");
 	fsxml_attr(&p->x, "field", "destination_number");
-	buf_clear(&p->text);
-	buf_putc(&p->text, '^');
-	for (const char *c = p->number; *c; c++)
-		buf_printf(&p->text, strchr("+*.", *c) ? "[%c]" : "%c", *c);
-	buf_putc(&p->text, '$');
-	fsxml_expanded(&p->x, "expression", p->text.data);
-}
-
-static bool
-write_plan(struct plan *p, const struct lookup *l, const struct target *t)
-{
-	const struct dialplan_row *row = &p->row;
-
-	open_context(p, l, t->type);
-	introduce(p);
-	if (!is_emergency(p))
-		limits(p);
-	if (t->session && is_recorded(p) &&
-	    !(row->queue && is_true(row->queue_records)))
-		record(p);
-	return t->write(p);
+	plan_expression(p, p->number);
 }
 
 static int
@@ -426,17 +25,18 @@ number_answer(struct buf *out, const struct lookup *l,
 	struct plan p = { .text = BUF_INIT,
 			  .s = s,
 			  .r = r,
+			  .rows = db_rows(r),
 			  .domain = l->domain,
 			  .number = l->call.number };
 	size_t before = out->len;
-	const struct target *t;
+	const struct plan_target *t;
 	char domain[256];
 	int found;
 
 	(void)e;
 	dialplanask_row(&p.row, r, 0);
-	t = target_of(&p);
-	if (!t || !fsconfig_is_number(p.number))
+	t = plan_target(&p);
+	if (!t || !fsvalue_is_number(p.number))
 		return 0;
 	for (size_t i = 0; i < sizeof(domain); i++) {
 		char c = l->domain[i];
@@ -447,11 +47,12 @@ number_answer(struct buf *out, const struct lookup *l,
 	}
 	p.domain = domain;
 	p.proxy = strcmp(l->call.context, DIALPLAN_PROXY_CONTEXT) == 0;
-	p.direction = strcmp(t->type, "trunk_out") == 0 ? OUTBOUND
-		      : p.row.caller                    ? INTERNAL
-							: INBOUND;
+	p.direction = strcmp(plan_type(t), "trunk_out") == 0 ? PLAN_OUTBOUND
+		      : p.row.caller                         ? PLAN_INTERNAL
+							     : PLAN_INBOUND;
 	fsxml_begin(&p.x, out, "dialplan");
-	found = write_plan(&p, l, t);
+	open_context(&p, l, plan_type(t));
+	found = plan_write(&p, t);
 	fsxml_end(&p.x);
 	if (buf_failed(&p.text))
 		out->failed = true;
@@ -463,3 +64,134 @@ number_answer(struct buf *out, const struct lookup *l,
 
 const struct answer dialplan_number = { dialplanask_sql, dialplanask,
 					number_answer };
+
+/* --- a static file ---------------------------------------------------- */
+
+/*
+ * A file knows neither the tenant nor the caller: FreeSWITCH compares them,
+ * with the variables in which the context has them.
+ */
+struct facts {
+	const char *tenant;
+	const char *caller;
+};
+
+static const struct facts proxys = { "${sip_h_X-VOIP-DOMAIN}",
+				     "${sip_h_X-VOIP-CALLER}" };
+static const struct facts users = { "${domain_name}", "${user_name}" };
+
+static void
+condition(struct plan *p, const char *field, const char *expression)
+{
+	fsxml_open(&p->x, "condition");
+	fsxml_expanded(&p->x, "field", field);
+	fsxml_expanded(&p->x, "expression", expression);
+	fsxml_close(&p->x);
+}
+
+static void
+open_number(struct plan *p, const struct facts *facts, const char *type,
+	    const char *callers)
+{
+	fsxml_open(&p->x, "extension");
+	fsxml_attr(&p->x, "name", type);
+	fsxml_open(&p->x, "condition");
+	fsxml_expanded(&p->x, "field", facts->tenant);
+	plan_expression(p, p->domain);
+	fsxml_close(&p->x);
+	condition(p, facts->caller, callers);
+	fsxml_open(&p->x, "condition");
+	fsxml_attr(&p->x, "field", "destination_number");
+}
+
+/* One number; nothing is left of it when it leads nowhere. */
+static void
+write_extension(struct plan *p, const struct facts *facts, bool inside)
+{
+	const struct plan_target *t = plan_target(p);
+	struct buf *out = p->x.out;
+	struct fsxml before = p->x;
+	size_t len = out->len;
+
+	if (!t)
+		return;
+	p->direction = strcmp(plan_type(t), "trunk_out") == 0 ? PLAN_OUTBOUND
+		       : inside                               ? PLAN_INTERNAL
+							      : PLAN_INBOUND;
+	if (p->direction == PLAN_OUTBOUND && !inside)
+		return;
+	open_number(p, facts, plan_type(t), inside ? "^.+$" : "^$");
+	if (p->number)
+		plan_expression(p, p->number);
+	else
+		fsxml_expanded(&p->x, "expression", p->row.expression);
+	if (plan_write(p, t)) {
+		fsxml_close_to(&p->x, before.depth);
+	} else {
+		p->x = before;
+		if (!buf_failed(out))
+			out->data[out->len = len] = '\0';
+	}
+}
+
+/* The caller's name becomes an argument, so it has to be one. */
+static void
+write_own_box(struct plan *p, const struct facts *facts)
+{
+	if (!*p->s->voicemail_number)
+		return;
+	open_number(p, facts, "own_box",
+		    "^[A-Za-z0-9_.+*#][A-Za-z0-9_.+*#-]*$");
+	plan_expression(p, p->s->voicemail_number);
+	plan_own_box(p, facts->caller);
+	fsxml_close_to(&p->x, 0);
+}
+
+static int
+whole_answer(struct buf *out, const struct lookup *l, const struct db_result *r,
+	     const struct fs_settings *s, struct verr *e)
+{
+	bool proxy = strcmp(l->call.context, DIALPLAN_PROXY_CONTEXT) == 0;
+	struct plan p = { .text = BUF_INIT,
+			  .s = s,
+			  .r = r,
+			  .domain = l->domain,
+			  .proxy = proxy,
+			  .is_file = true };
+	const struct facts *facts = proxy ? &proxys : &users;
+	struct dialplan_row next;
+
+	(void)e;
+	fsxml_begin_part(&p.x, out);
+	for (; p.first < db_rows(r); p.first += p.rows) {
+		dialplanask_row(&p.row, r, p.first);
+		for (p.rows = 1; p.first + p.rows < db_rows(r); p.rows++) {
+			dialplanask_row(&next, r, p.first + p.rows);
+			if (strcmp(next.number, p.row.number) != 0 ||
+			    strcmp(next.matched, p.row.matched) != 0)
+				break;
+		}
+		p.number = p.row.expression ? NULL : p.row.number;
+		write_extension(&p, facts, true);
+		if (proxy)
+			write_extension(&p, facts, false);
+	}
+	write_own_box(&p, facts);
+	if (buf_failed(&p.text))
+		out->failed = true;
+	buf_release(&p.text);
+	return 1;
+}
+
+static bool
+ask_whole(struct question *q, struct lookup *l, const struct fs_settings *s)
+{
+	(void)l;
+	(void)s;
+	q->nparams = 1;
+	q->params[0] = DB_TEXT(q->domain);
+	return true;
+}
+
+const struct answer dialplan_whole = { dialplanask_sql_whole, ask_whole,
+				       whole_answer };

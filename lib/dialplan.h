@@ -26,5 +26,7 @@
 #define DIALPLAN_PROXY_CONTEXT "from-kamailio"
 
 extern const struct answer dialplan_number;
+/* Every number of a tenant, for a static file of the lookup's context. */
+extern const struct answer dialplan_whole;
 
 #endif

@@ -126,6 +126,32 @@ const char dialplanask_sql[] = TENANT CALLER TARGET COLUMNS
 	"and (t.type is distinct from 'trunk_out' or c.id is not null "
 	"or t.matched = 'emergency' or $8 = 'inside') order by w.place, w.name";
 
+/* Every number of the tenant, in the order in which they are looked for; the
+ * caller is nobody, and the statement has one parameter. */
+#define NO_CALLER                                                            \
+	"c as (select u.*, null::text as number, null::bigint as policy_id " \
+	"from voip.users as u where false), "
+
+#define EVERY_TARGET                                                           \
+	"t as (select 'emergency' as matched, n.number, 'trunk_out' as type, " \
+	"t.name as trunk, null::bigint as user_id, null::bigint as queue_id, " \
+	"null::bigint as ivr_id, null::bigint as voicemail_box_id, "           \
+	"null::bigint as conference_id, null::bigint as policy_id, "           \
+	"null::jsonb as ref, n.pattern_re, n.pattern_rank "                    \
+	"from voip.emergency_numbers as n left join voip.trunks as t "         \
+	"on t.id = n.trunk_id and t.active where n.active "                    \
+	"union all select case when v.pattern_re is null then 'exact' "        \
+	"else 'pattern' end, v.extension, v.type, v.trunk, e.user_id, "        \
+	"e.queue_id, e.ivr_id, e.voicemail_box_id, e.conference_id, "          \
+	"e.recording_policy_id, e.service_ref, v.pattern_re, v.pattern_rank "  \
+	"from d join voip.vw_routes as v on v.domain_id = d.id "               \
+	"join voip.extensions as e on e.id = v.id) "
+
+const char dialplanask_sql_whole[] = TENANT NO_CALLER EVERY_TARGET COLUMNS
+	"from d join t on true left join c on true " REFERENCES TRUNKS
+	"order by t.matched = 'emergency' desc, t.pattern_re is not null, "
+	"t.pattern_rank, t.number collate \"C\", w.place, w.name";
+
 /* --- who is believed -------------------------------------------------- */
 
 static bool

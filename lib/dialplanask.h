@@ -11,6 +11,8 @@
 #include "answer.h"
 
 extern const char dialplanask_sql[];
+/* Every number of the tenant $1. */
+extern const char dialplanask_sql_whole[];
 
 /* Believe or refuse, and fill the parameters. */
 bool

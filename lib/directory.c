@@ -5,156 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "directoryask.h"
 #include "fsxml.h"
-
-/* --- questions -------------------------------------------------------- */
-
-/* As struct directory_user, in its order. */
-#define USER_COLUMNS "d.domain, u.username, n.extension as number, "
-
-#define USER_REST                                                         \
-	"nullif(u.full_name, '') as full_name, u.accountcode, "           \
-	"u.toll_allow, u.user_context, u.caller_id_name, "                \
-	"u.caller_id_number, "                                            \
-	"coalesce(u.caller_id_name, d.caller_id_name) as outbound_name, " \
-	"coalesce(u.caller_id_number, d.caller_id_number) "               \
-	"as outbound_number, "                                            \
-	"coalesce(u.auth_acl, d.auth_acl) as auth_acl, "                  \
-	"coalesce(u.user_agent_filter, d.user_agent_filter) "             \
-	"as user_agent_filter, "                                          \
-	"coalesce(u.max_registrations, d.max_registrations) "             \
-	"as max_registrations, "                                          \
-	"u.forbid_register, "
-
-/* The number of a user: the one that is the username too, else the first. */
-#define USER_NUMBER                                                        \
-	"left join lateral (select x.extension from voip.extensions as x " \
-	"where x.user_id = u.id and x.type = 'user' and x.active "         \
-	"order by x.extension <> u.username, x.id limit 1) as n on true "
-
-#define USER_ID                                                    \
-	"select u.id, 0 as rank from voip.users as u "             \
-	"where u.domain_id = d.id and u.username = $2 "            \
-	"union all select x.user_id, 1 from voip.extensions as x " \
-	"where x.domain_id = d.id and x.extension = $2 "           \
-	"and x.type = 'user' and x.active "
-
-/* The box that is asked for, else the one of the user's number. */
-#define BOX                                                            \
-	"left join lateral (select b.number, b.pin, b.email, b.keep, " \
-	"b.number <> $2 as rank from voip.voicemail_boxes as b "       \
-	"where b.domain_id = d.id and b.active "                       \
-	"and b.number in ($2, n.extension, u.username)) as b on true "
-
-#define BOX_COLUMNS "b.number as box, b.email, b.keep, b.pin "
-
-/* By username; else by a number that points to the user. */
-static const char sql_user[] =
-	"select " USER_COLUMNS "u.ha1, " USER_REST
-	"u.reverse_auth_user, u.reverse_auth_pass, " BOX_COLUMNS
-	"from voip.domains as d "
-	"join lateral (" USER_ID ") as m on true "
-	"join voip.users as u on u.id = m.id and u.active " USER_NUMBER BOX
-	"where d.domain = $1 and d.active order by m.rank, b.rank limit 1";
-
-/* The same, else a box that is nobody's number. */
-static const char sql_mailbox[] =
-	"select " USER_COLUMNS "u.ha1, " USER_REST
-	"u.reverse_auth_user, u.reverse_auth_pass, " BOX_COLUMNS
-	"from voip.domains as d "
-	"join lateral (" USER_ID "union all select null, 2) as m on true "
-	"left join voip.users as u on u.id = m.id and u.active " USER_NUMBER BOX
-	"where d.domain = $1 and d.active "
-	"and (u.id is not null or (m.id is null and b.number is not null)) "
-	"order by m.rank, b.rank limit 1";
-
-static const char sql_domain[] = "select 1 from voip.domains "
-				 "where domain = $1 and active";
-
-/*
- * A group of users, else the members of the queue of that name.  HA1s are left
- * out: calling a group needs none.  One row of nulls when it has no members.
- */
-static const char sql_group[] =
-	"select " USER_COLUMNS "null::text as ha1, " USER_REST
-	"null::text as reverse_auth_user, null::bytea as reverse_auth_pass "
-	"from voip.domains as d "
-	"join lateral (select g.id as group_id, null::bigint as queue_id "
-	"from voip.groups as g "
-	"where g.domain_id = d.id and g.name = $2 and g.active "
-	"union all select null, q.id from voip.queues as q "
-	"where q.domain_id = d.id and q.name = $2 and q.active "
-	"order by group_id limit 1) as t on true "
-	"left join lateral (select user_id, 0 as tier, position "
-	"from voip.group_members where group_id = t.group_id and active "
-	"union all select user_id, tier, position "
-	"from voip.queue_members where queue_id = t.queue_id and active"
-	") as m on true "
-	"left join voip.users as u on u.id = m.user_id and u.active " USER_NUMBER
-	"where d.domain = $1 and d.active "
-	"order by m.tier, m.position, u.username limit 1000";
-
-/* A row for each network; one with nulls when the tenant has none. */
-static const char sql_networks[] =
-	"select u.username, u.network from voip.domains as d "
-	"left join lateral (select username, unnest(cidr) as network "
-	"from voip.users where domain_id = d.id and active) as u on true "
-	"where d.domain = $1 and d.active "
-	"order by u.username, u.network limit 10000";
-
-/*
- * All tenants, or the one that the profile names, with their trunks where the
- * profile is the one that has them.  Shared trunks are in the first: a
- * gateway's name is global, and FreeSWITCH wants it once.
- */
-static const char sql_gateways[] =
-	"with d as (select id, domain, "
-	"row_number() over (order by domain) = 1 as first from voip.domains "
-	"where active and ($1 = '' or domain = $1) limit 1000) "
-	"select d.domain, t.name, t.host, t.port, t.username, t.register, "
-	"t.password from d left join voip.trunks as t "
-	"on t.active and $2 = 'trunks' and (t.domain_id = d.id "
-	"or (t.domain_id is null and d.first)) "
-	"order by d.domain, t.name";
-
-static bool
-ask_domain(struct question *q, struct lookup *l, const struct fs_settings *s)
-{
-	(void)l;
-	(void)s;
-	q->nparams = 1;
-	q->params[0] = DB_TEXT(q->domain);
-	return true;
-}
-
-static bool
-ask_user(struct question *q, struct lookup *l, const struct fs_settings *s)
-{
-	ask_domain(q, l, s);
-	q->params[q->nparams++] = DB_TEXT(l->user);
-	return true;
-}
-
-static bool
-ask_group(struct question *q, struct lookup *l, const struct fs_settings *s)
-{
-	ask_domain(q, l, s);
-	q->params[q->nparams++] = DB_TEXT(l->group);
-	return true;
-}
-
-static bool
-ask_gateways(struct question *q, struct lookup *l, const struct fs_settings *s)
-{
-	bool trunks =
-		!*l->profile || strcmp(l->profile, s->gateway_profile) == 0;
-
-	ask_domain(q, l, s);
-	q->params[q->nparams++] = DB_TEXT(trunks ? "trunks" : "none");
-	return true;
-}
-
-/* --- answers ---------------------------------------------------------- */
 
 static void
 param(struct fsxml *x, const char *name, const char *value)
@@ -518,12 +370,82 @@ gateways_answer(struct buf *out, const struct lookup *l,
 	return 1;
 }
 
-const struct answer directory_user = { sql_user, ask_user, user_answer };
-const struct answer directory_mailbox = { sql_mailbox, ask_user, user_answer };
-const struct answer directory_domain = { sql_domain, ask_domain,
-					 domain_answer };
-const struct answer directory_group = { sql_group, ask_group, group_answer };
-const struct answer directory_networks = { sql_networks, ask_domain,
+/*
+ * A tenant as a static file: the users with all that any lookup would say of
+ * them, and the groups, which point to them.
+ */
+static void
+write_whole_user(struct fsxml *x, const struct db_result *r, int row,
+		 const struct fs_settings *s)
+{
+	struct directory_user u;
+	struct buf pass = BUF_INIT, pin = BUF_INIT;
+	int columns = db_columns(r);
+
+	read_user(&u, r, row);
+	if (u.reverse_auth_user &&
+	    answer_open(&pass, r, row, columns - 6, "users.reverse_auth_pass",
+			u.username, u.domain))
+		u.reverse_auth_pass = pass.data;
+	if (answer_open(&pin, r, row, columns - 2, "voicemail_boxes.pin", u.box,
+			u.domain))
+		u.pin = pin.data;
+	if (!u.username)
+		u.username = u.box;
+	write_user(x, NULL, &u, s);
+	answer_wipe(&pass);
+	answer_wipe(&pin);
+}
+
+static int
+whole_answer(struct buf *out, const struct lookup *l, const struct db_result *r,
+	     const struct fs_settings *s, struct verr *e)
+{
+	const char *group, *last = "";
+	struct fsxml x;
+
+	(void)e;
+	fsxml_begin_part(&x, out);
+	open_domain(&x, l->domain, s, true);
+	fsxml_open(&x, "groups");
+	fsxml_open(&x, "group");
+	fsxml_attr(&x, "name", "all users");
+	fsxml_open(&x, "users");
+	for (int row = 0; row < db_rows(r); row++, last = group) {
+		group = db_value(r, row, db_columns(r) - 1);
+		if (!group) {
+			group = "";
+			write_whole_user(&x, r, row, s);
+			continue;
+		}
+		if (strcmp(group, last) != 0) {
+			fsxml_close_to(&x, 2);
+			fsxml_open(&x, "group");
+			fsxml_attr(&x, "name", group);
+			fsxml_open(&x, "users");
+		}
+		fsxml_open(&x, "user");
+		fsxml_plain(&x, "id", db_value(r, row, 1));
+		fsxml_attr(&x, "type", "pointer");
+		fsxml_close(&x);
+	}
+	fsxml_close_to(&x, 0);
+	return 1;
+}
+
+const struct answer directory_whole = { directoryask_sql_whole,
+					directoryask_domain, whole_answer };
+const struct answer directory_user = { directoryask_sql_user, directoryask_user,
+				       user_answer };
+const struct answer directory_mailbox = { directoryask_sql_mailbox,
+					  directoryask_user, user_answer };
+const struct answer directory_domain = { directoryask_sql_domain,
+					 directoryask_domain, domain_answer };
+const struct answer directory_group = { directoryask_sql_group,
+					directoryask_group, group_answer };
+const struct answer directory_networks = { directoryask_sql_networks,
+					   directoryask_domain,
 					   networks_answer };
-const struct answer directory_gateways = { sql_gateways, ask_gateways,
+const struct answer directory_gateways = { directoryask_sql_gateways,
+					   directoryask_gateways,
 					   gateways_answer };

@@ -16,6 +16,8 @@ extern const struct answer directory_domain;
 extern const struct answer directory_group;
 extern const struct answer directory_networks;
 extern const struct answer directory_gateways;
+/* All of a tenant, for a static file. */
+extern const struct answer directory_whole;
 
 /*
  * One user as the statements return it, in this order: text as in the

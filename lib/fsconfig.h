@@ -20,17 +20,4 @@ extern const struct answer fsconfig_ivr;
 extern const struct answer fsconfig_conference;
 extern const struct answer fsconfig_acl;
 
-/* A number that may stand among an application's arguments. */
-bool fsconfig_is_number(const char *number);
-
-/*
- * A sound that FreeSWITCH may be told to play: a file's path, or a stream that
- * runs no command and fetches nothing.
- */
-bool fsconfig_is_sound(const char *sound);
-
-/* Append the path of a recording: FreeSWITCH expands date and uuid. */
-void fsconfig_recording(struct buf *out, const struct fs_settings *s,
-			const char *domain);
-
 #endif

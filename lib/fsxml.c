@@ -159,6 +159,13 @@ fsxml_begin(struct fsxml *x, struct buf *out, const char *section)
 }
 
 void
+fsxml_begin_part(struct fsxml *x, struct buf *out)
+{
+	memset(x, 0, sizeof(*x));
+	x->out = out;
+}
+
+void
 fsxml_open(struct fsxml *x, const char *element)
 {
 	assert(x->depth < FSXML_DEPTH);

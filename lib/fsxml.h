@@ -45,6 +45,8 @@ struct fsxml {
 
 /* Declaration, <document> and <section name="SECTION">. */
 void fsxml_begin(struct fsxml *x, struct buf *out, const char *section);
+/* No document of its own: elements of a static file. */
+void fsxml_begin_part(struct fsxml *x, struct buf *out);
 void fsxml_open(struct fsxml *x, const char *element);
 
 /* Data that must come back as it is: names, hashes, passwords. */

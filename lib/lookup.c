@@ -330,19 +330,25 @@ read_dialplan(struct lookup *l)
 		l->refused = "not a lookup that FreeSWITCH makes";
 }
 
+void
+lookup_init(struct lookup *l)
+{
+	memset(l, 0, sizeof(*l));
+	l->text = BUF_INIT;
+	l->section = l->action = l->domain = l->user = l->group = "";
+	l->profile = l->name = "";
+	clear_call(&l->call);
+	l->counter = COUNTER(OTHER);
+}
+
 int
 lookup_parse(struct lookup *l, const char *section, const char *data,
 	     size_t len, struct verr *e)
 {
 	const struct form_pair *pair;
 
-	memset(l, 0, sizeof(*l));
-	l->text = BUF_INIT;
-	l->action = l->domain = l->user = l->group = "";
-	l->profile = l->name = "";
-	clear_call(&l->call);
+	lookup_init(l);
 	l->section = or_empty(section);
-	l->counter = COUNTER(OTHER);
 	if (form_parse(&l->form, data, len, LOOKUP_FIELDS_MAX, e) == -1)
 		return -1;
 	pair = form_first(&l->form, "section");

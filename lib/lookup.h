@@ -93,6 +93,7 @@ struct lookup {
 	const char *profile; /* the SIP profile that asks */
 	const char *name;    /* of one queue, menu or conference */
 	struct lookup_call call;
+	bool is_part; /* not asked by FreeSWITCH: part of a static file */
 	enum lookup_what what;
 	const char *refused; /* why, or NULL */
 	enum metric counter; /* of its LOOKUP_FOUND; the others follow */
@@ -106,6 +107,8 @@ struct lookup {
 int lookup_parse(struct lookup *l, const char *section, const char *data,
 		 size_t len, struct verr *e);
 void lookup_release(struct lookup *l);
+/* A lookup that asks for nothing: every string is "". */
+void lookup_init(struct lookup *l);
 
 /* Whether a tenant, or an account or number, can have such a name. */
 bool lookup_is_domain(const char *name);

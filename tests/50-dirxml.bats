@@ -202,7 +202,7 @@ setup() {
 	run -64 voip-dirxml --action sip_auth </dev/null
 	[[ $output == *"need --user, --group or --domain"* ]]
 	run -64 voip-dirxml surprise
-	[[ $output == *"unexpected argument 'surprise'"* ]]
+	[[ $output == *"'surprise' needs --domain"* ]]
 	run -65 voip-dirxml </dev/null
 	[[ $output == *"not a lookup"* ]]
 }

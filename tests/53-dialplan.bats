@@ -371,3 +371,76 @@ encoded() {
 		done
 	done
 }
+
+# static SECTION [OPTION...]: the file of the tenant, parsed.
+static() {
+	run -0 --separate-stderr voip-dirxml "$1" --domain pbx.example.com \
+		"${@:2}"
+	printf '%s\n' "$output" >"$BATS_TEST_TMPDIR/answer"
+	grep -vxE '</?include>' "$BATS_TEST_TMPDIR/answer" |
+		(echo '<all>' && cat && echo '</all>') |
+		fs-preprocess >"$BATS_TEST_TMPDIR/seen" &&
+		xmllint --noout "$BATS_TEST_TMPDIR/seen"
+	[ "${lines[0]}" = '<include>' ]
+	[ "${lines[-1]}" = '</include>' ]
+}
+
+@test "the static dialplan has every number, for the tenant's callers only" {
+	static dialplan
+	[ "$(seen 'count(/all/extension)')" -ge 12 ]
+	[ "$(seen 'count(//extension[condition[1][@field="${domain_name}"][@expression="^pbx[.]example[.]com$"]])')" = \
+		"$(seen 'count(//extension)')" ]
+	[ "$(seen 'count(//extension[condition[2][@field="${user_name}"]])')" = \
+		"$(seen 'count(//extension)')" ]
+	[ "$(seen '//extension[condition[3]/@expression="^1002$"]//action[@application="bridge"]/@data')" = user/1002@pbx.example.com ]
+	[ "$(seen '(//extension)[1]/condition[3]/@expression')" = '^112$' ]
+	[ "$(seen '//extension[condition[3]/@expression="^0[2-9][0-9]+$"]//action[@application="bridge"][1]/@data')" = \
+		'sofia/gateway/carrier1/00420${destination_number:1}' ]
+	[ "$(seen '//extension[condition[3]/@expression="^[*]97$"]//action[@application="voicemail"]/@data')" = \
+		'check default pbx.example.com ${user_name}' ]
+	run -1 grep -F 'system(' "$BATS_TEST_TMPDIR/answer"
+}
+
+@test "the proxy's static dialplan keeps callers from outside off the trunks" {
+	local count
+	static dialplan --context from-kamailio
+	[ "$(seen 'count(//extension[condition[1]/@field="${sip_h_X-VOIP-DOMAIN}"])')" = \
+		"$(seen 'count(//extension)')" ]
+	[ "$(seen 'count(//extension[@name="trunk_out"][condition[2]/@expression="^$"])')" = 0 ]
+	[ "$(seen 'count(//extension[@name="trunk_out"])')" -ge 3 ]
+	# by policy: from outside 1003 is recorded, from inside it is not
+	count='//extension[condition[3]/@expression="^1003$"]'
+	[ "$(seen "count(${count}[condition[2]/@expression=\"^$\"]//action[@application=\"record_session\"])")" = 1 ]
+	[ "$(seen "count(${count}[condition[2]/@expression=\"^.+$\"]//action[@application=\"record_session\"])")" = 0 ]
+}
+
+@test "the static directory has the users, their boxes and the groups that point to them" {
+	static directory
+	[ "$(seen 'count(/all/domain)')" = 1 ]
+	[ "$(seen 'count(//group[@name="all users"]/users/user)')" = 5 ]
+	[ "$(seen 'count(//user[@type!="pointer"])')" = 0 ]
+	[ "$(seen '//user[@id="carol"]/@number-alias')" = 2001 ]
+	[ "$(seen '//user[@id="1001"]//param[@name="vm-password"]/@value')" = 1234 ]
+	[ "$(seen '//user[@id="7000"]//param[@name="allow-empty-password"]/@value')" = false ]
+	[ "$(seen 'count(//group[@name="sales"]/users/user[@type="pointer"])')" = 2 ]
+	[[ "$(seen '//user[@id="1001"]//param[@name="a1-hash"]/@value')" =~ ^[0-9a-f]{32}$ ]]
+}
+
+@test "the static configuration has the tenant's queues, menus and conferences" {
+	static configuration
+	[ "$(seen 'count(/all/configuration)')" = 3 ]
+	[ "$(seen 'count(//queue)')" = 3 ]
+	[ "$(seen 'count(//menu)')" = 2 ]
+	[ "$(seen 'count(//profile)')" = 2 ]
+	[ "$(seen '//profile[@name="3000_pbx.example.com"]/param[@name="pin"]/@value')" = 4711 ]
+}
+
+@test "a static file says what is wrong with its arguments" {
+	run -1 voip-dirxml directory --domain nobody.example
+	run -64 voip-dirxml directory
+	[[ $output == *"'directory' needs --domain"* ]]
+	run -64 voip-dirxml languages --domain pbx.example.com
+	[[ $output == *"unknown section 'languages'"* ]]
+	run -64 voip-dirxml directory dialplan --domain pbx.example.com
+	[[ $output == *"unexpected argument 'dialplan'"* ]]
+}
