@@ -111,6 +111,7 @@ main(int argc, const char **argv)
 			   "point to.",
 		.options = options,
 		.run = run,
+		.more_help = ext_help,
 		.formats = true,
 	};
 

@@ -34,22 +34,56 @@ verb_fields(struct db *db, struct ext_command *c, struct verr *e)
 }
 
 static const struct ext_verb verbs[] = {
-	{ "add", EXT_KEY | EXT_FIELDS | EXT_WRITES | EXT_RANGES, ext_add },
-	{ "apply", EXT_ARGUMENTS | EXT_TRANSACTIONS | EXT_LONG, ext_apply },
-	{ "completion", EXT_ARGUMENTS | EXT_NO_DATABASE, ext_completion },
-	{ "doctor", EXT_ARGUMENTS | EXT_FIXES | EXT_LONG, ext_verb_doctor },
-	{ "export", EXT_LONG, ext_export },
-	{ "fields", EXT_NO_DATABASE, verb_fields },
-	{ "list", EXT_ARGUMENTS | EXT_SELECTS | EXT_LONG, ext_list },
-	{ "log", EXT_ARGUMENTS | EXT_LONG, ext_verb_log },
-	{ "rm", EXT_KEY | EXT_WRITES | EXT_CASCADES | EXT_EACH | EXT_LONG,
+	{ "add", "KEY [FIELD=VALUE...]", "add one, or a range (1000-1999@...)",
+	  EXT_KEY | EXT_FIELDS | EXT_WRITES | EXT_RANGES, ext_add },
+	{ "apply", "FILE", "bring the database to what a file says",
+	  EXT_ARGUMENTS | EXT_TRANSACTIONS | EXT_LONG, ext_apply },
+	{ "completion", "bash", "print what bash needs to complete commands",
+	  EXT_ARGUMENTS | EXT_NO_DATABASE, ext_completion },
+	{ "doctor", "[CHECK...]", "look for what is wrong",
+	  EXT_ARGUMENTS | EXT_FIXES | EXT_LONG, ext_verb_doctor },
+	{ "export", "", "write all, as apply reads it", EXT_LONG, ext_export },
+	{ "fields", "[ENTITY]", "list the fields of an entity", EXT_NO_DATABASE,
+	  verb_fields },
+	{ "list", "[CONDITION...]", "list all, or what fits, as type=queue",
+	  EXT_ARGUMENTS | EXT_SELECTS | EXT_LONG, ext_list },
+	{ "log", "[CHANGE | KEY]", "list who changed what, or one change",
+	  EXT_ARGUMENTS | EXT_LONG, ext_verb_log },
+	{ "rm", "KEY", "remove one, unless it is in use",
+	  EXT_KEY | EXT_WRITES | EXT_CASCADES | EXT_EACH | EXT_LONG,
 	  ext_verb_rm },
-	{ "route", EXT_KEY, ext_verb_route },
-	{ "set", EXT_KEY | EXT_FIELDS | EXT_WRITES | EXT_EACH, ext_set },
-	{ "show", EXT_KEY | EXT_SELECTS, ext_show },
-	{ "undo", EXT_ARGUMENTS | EXT_WRITES | EXT_LONG, ext_verb_undo },
+	{ "route", "NUMBER@DOMAIN", "what is found for a number, and why",
+	  EXT_KEY, ext_verb_route },
+	{ "set", "KEY FIELD=VALUE...", "change fields; FIELD= empties it",
+	  EXT_KEY | EXT_FIELDS | EXT_WRITES | EXT_EACH, ext_set },
+	{ "show", "KEY", "show every field of one", EXT_KEY | EXT_SELECTS,
+	  ext_show },
+	{ "undo", "CHANGE", "take a change back",
+	  EXT_ARGUMENTS | EXT_WRITES | EXT_LONG, ext_verb_undo },
 	{ .name = NULL },
 };
+
+static const char examples[] =
+	"\n"
+	"Without an entity, extension is meant.  Examples:\n"
+	"  voip-ext domain add pbx.example.com\n"
+	"  voip-ext add 1001@pbx.example.com password=random full_name=Ann\n"
+	"  voip-ext fields trunk\n"
+	"  voip-ext list type=queue\n"
+	"  voip-ext route 0912345678@pbx.example.com\n";
+
+void
+ext_help(struct buf *b)
+{
+	buf_puts(b, "\nCommands:\n");
+	for (const struct ext_verb *v = verbs; v->name; v++)
+		buf_printf(b, "  %s %-*s  %s\n", v->name,
+			   24 - (int)strlen(v->name), v->args, v->help);
+	buf_puts(b, "\nEntities:\n");
+	for (const struct entity *t = entities; t->name; t++)
+		buf_printf(b, "  %-13s%s\n", t->name, t->help);
+	buf_puts(b, examples);
+}
 
 const struct ext_verb *
 ext_verbs(void)

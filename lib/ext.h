@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "buf.h"
 #include "entity.h"
 #include "out.h"
 #include "verr.h"
@@ -45,5 +46,8 @@ struct ext_options {
 /* [ENTITY] VERB [KEY] [field=value...] */
 int ext_run(const struct ext_options *o, int argc, const char **argv,
 	    struct verr *e);
+
+/* The verbs and entities, for --help. */
+void ext_help(struct buf *b);
 
 #endif

@@ -57,6 +57,7 @@ struct ext_range {
 
 struct ext_verb {
 	const char *name;
+	const char *args, *help; /* for --help */
 	unsigned flags;
 	int (*run)(struct db *db, struct ext_command *c, struct verr *e);
 };

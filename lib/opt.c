@@ -237,6 +237,21 @@ print_commands(const struct opt_command *commands)
 		       width - (int)strlen(c->name) - 1, c->args, c->summary);
 }
 
+static int
+print_more(const struct opt_program *program, struct verr *e)
+{
+	struct buf b = BUF_INIT;
+	int rc = 0;
+
+	program->more_help(&b);
+	if (buf_failed(&b))
+		rc = verr_set(e, VERR_RETRY, "cannot make the help text");
+	else
+		fwrite(b.data, 1, b.len, stdout);
+	buf_release(&b);
+	return rc;
+}
+
 /* popt's text is the usage line and the options; ours goes between. */
 static int
 print_help(const struct opt_program *program, poptContext ctx, struct verr *e)
@@ -261,7 +276,7 @@ print_help(const struct opt_program *program, poptContext ctx, struct verr *e)
 	if (program->commands)
 		print_commands(program->commands);
 	free(text);
-	return 0;
+	return program->more_help ? print_more(program, e) : 0;
 }
 
 static const char *

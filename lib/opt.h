@@ -20,6 +20,7 @@
 #include <popt.h>
 #include <stdbool.h>
 
+#include "buf.h"
 #include "verr.h"
 
 struct opt_command {
@@ -46,6 +47,7 @@ struct opt_program {
 	 * none; argv is then all arguments.  NULL: that is a usage error.
 	 */
 	int (*run)(int argc, const char **argv, struct verr *e);
+	void (*more_help)(struct buf *b); /* after the options; may be NULL */
 	bool formats; /* takes --format, see out_format_from_options() */
 	/* Words that --format takes besides those of out.h, separated by
 	 * spaces; may be NULL. */

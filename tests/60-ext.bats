@@ -361,3 +361,18 @@ whole_life() {
 	run -0 voip-ext list --domain b.example.com extension=1001 --format=tsv
 	[ "$(tail -n +2 <<<"$output" | cut -f1)" = 1001@b.example.com ]
 }
+
+@test "--help names each verb and each entity" {
+	local word words
+
+	run -64 voip-ext nonsense
+	words=$(sed -n 's/.*entities: \(.*\); verbs: \(.*\)/\1 \2/p' <<<"$output")
+	[ -n "$words" ]
+	run -0 voip-ext --help
+	for word in $words; do
+		grep -q "^  $word " <<<"$output" || {
+			echo "$word is not in --help"
+			return 1
+		}
+	done
+}
