@@ -166,6 +166,23 @@ run_verb(const struct ext_verb *verb, struct ext_command *c, struct verr *e)
 	return rc;
 }
 
+/*
+ * "list queue" says the same as "queue list".  No key is a bare word, but the
+ * last one of apply is a file.
+ */
+static void
+parse_entity(struct ext_command *c, const struct ext_verb *verb, int *i,
+	     int argc, const char **argv)
+{
+	const struct entity *t = *i < argc ? entity_find(argv[*i]) : NULL;
+
+	if (!t || c->entity_given || (verb->run == ext_apply && *i + 1 == argc))
+		return;
+	c->entity = t;
+	c->entity_given = true;
+	++*i;
+}
+
 /* NULL: `e` says what is wrong. */
 static const struct ext_verb *
 parse_verb(struct ext_command *c, int *i, int argc, const char **argv,
@@ -187,6 +204,8 @@ parse_verb(struct ext_command *c, int *i, int argc, const char **argv,
 	if (!verb)
 		ext_unknown_word(argv[*i], c->entity_given, e);
 	++*i;
+	if (verb)
+		parse_entity(c, verb, i, argc, argv);
 	return verb;
 }
 
@@ -206,9 +225,6 @@ parse_rest(struct ext_command *c, const struct ext_verb *verb, int argc,
 				verb->name);
 	if (verb->flags & EXT_ARGUMENTS)
 		return 0;
-	/* "fields ENTITY" reads better than "ENTITY fields"; both do. */
-	if (verb->flags & EXT_NO_DATABASE && i < argc && entity_find(argv[i]))
-		c->entity = entity_find(argv[i++]);
 	if (verb->flags & EXT_KEY) {
 		if (i == argc)
 			return verr_set(e, VERR_USAGE, "'%s' needs a key",

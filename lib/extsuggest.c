@@ -34,9 +34,32 @@ consider(struct nearest *n, const char *candidate)
 	snprintf(n->found, sizeof(n->found), "%s", candidate);
 }
 
+/* What other programs call it. */
+static const char *
+synonym(const char *word)
+{
+	static const char *const words[][2] = {
+		{ "create", "add" },   { "new", "add" },
+		{ "del", "rm" },       { "delete", "rm" },
+		{ "remove", "rm" },    { "get", "show" },
+		{ "view", "show" },    { "ls", "list" },
+		{ "edit", "set" },     { "update", "set" },
+		{ "modify", "set" },   { "import", "apply" },
+		{ "load", "apply" },   { "dump", "export" },
+		{ "revert", "undo" },  { "history", "log" },
+		{ "check", "doctor" },
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i][0], word) == 0)
+			return words[i][1];
+	return NULL;
+}
+
 void
 ext_unknown_word(const char *word, bool is_verb, struct verr *e)
 {
+	const char *same = synonym(word);
 	struct nearest n;
 
 	nearest_begin(&n, word);
@@ -46,12 +69,15 @@ ext_unknown_word(const char *word, bool is_verb, struct verr *e)
 		consider(&n, v->name);
 	verr_set(e, VERR_USAGE, "'%s' is no %sverb\nhint: ", word,
 		 is_verb ? "" : "entity and no ");
-	if (*n.found)
-		verr_add(e, "did you mean '%s'? ", n.found);
-	verr_add(e, "entities:");
-	for (const struct entity *t = entities; t->name; t++)
-		verr_add(e, " %s", t->name);
-	verr_add(e, "; verbs:");
+	if (same || *n.found)
+		verr_add(e, "did you mean '%s'? ", same ? same : n.found);
+	if (!is_verb) {
+		verr_add(e, "entities:");
+		for (const struct entity *t = entities; t->name; t++)
+			verr_add(e, " %s", t->name);
+		verr_add(e, "; ");
+	}
+	verr_add(e, "verbs:");
 	for (const struct ext_verb *v = ext_verbs(); v->name; v++)
 		verr_add(e, " %s", v->name);
 }

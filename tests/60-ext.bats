@@ -376,3 +376,16 @@ whole_life() {
 		}
 	done
 }
+
+@test "the entity may follow the verb" {
+	voip-ext add queue late@pbx.example.com
+	run -0 voip-ext list queue --fields key -f tsv
+	[[ $output == *late@pbx.example.com* ]]
+	[ "$(voip-ext show queue late@pbx.example.com)" = \
+		"$(voip-ext queue show late@pbx.example.com)" ]
+	voip-ext rm queue late@pbx.example.com
+	run -0 voip-ext export queue
+	[[ $output != *late* ]]
+	run -64 voip-ext queue delete late@pbx.example.com
+	[[ $output == "voip-ext: 'delete' is no verb"*"did you mean 'rm'?"* ]]
+}
