@@ -11,6 +11,12 @@
 #include "moment.h"
 #include "secret.h"
 
+/* What the slots point to. */
+struct text {
+	struct text *next;
+	char text[];
+};
+
 /* A row of an entity in the making; an extension's line may make two. */
 struct draft {
 	struct bulk *b;
@@ -20,17 +26,19 @@ struct draft {
 	const char *key_text;
 	uint64_t given;
 	const char *slots[BULK_COLUMNS];
-	char *owned[BULK_COLUMNS];
-	size_t nowned;
+	struct text *owned;
 	bool wrong;
 };
 
 static void
 draft_release(struct draft *d)
 {
-	for (size_t i = 0; i < d->nowned; i++) {
-		hash_wipe(d->owned[i], strlen(d->owned[i]));
-		free(d->owned[i]);
+	struct text *t;
+
+	while ((t = d->owned)) {
+		d->owned = t->next;
+		hash_wipe(t->text, strlen(t->text));
+		free(t);
 	}
 }
 
@@ -66,17 +74,24 @@ static int
 put(struct draft *d, const char *column, const char *text, struct verr *e)
 {
 	size_t i = slot_of(d->tab, column);
-	char *copy = text ? strdup(text) : NULL;
+	struct text *copy;
+	size_t size;
 
-	if (text && !copy)
-		return verr_set(e, VERR_RETRY, "out of memory");
-	if (copy)
-		d->owned[d->nowned++] = copy;
 	if (d->given & (uint64_t)1 << i)
 		return verr_set(e, VERR_INPUT, "'%s' is given in two ways",
 				column);
 	d->given |= (uint64_t)1 << i;
-	d->slots[i] = copy;
+	d->slots[i] = NULL;
+	if (!text)
+		return 0;
+	size = strlen(text) + 1;
+	copy = malloc(sizeof(*copy) + size);
+	if (!copy)
+		return verr_set(e, VERR_RETRY, "out of memory");
+	memcpy(copy->text, text, size);
+	copy->next = d->owned;
+	d->owned = copy;
+	d->slots[i] = copy->text;
 	return 0;
 }
 

@@ -47,9 +47,9 @@ void bulk_order(const struct entity *order[BULK_ENTITIES]);
 
 /*
  * Hand each row to `fn`: column 0 is the key, then those of `columns` that are
- * exported.  `domain` may be NULL.  In a transaction
- * of the caller; rows come in the order in which domains and parents were added,
- * and there in that of their keys.
+ * exported.  `domain` may be NULL.  In a transaction of the caller; rows come
+ * in the order in which domains and parents were added, and there in that of
+ * their keys.
  */
 int bulk_export(struct db *db, const struct entity *t, const char *domain,
 		bool secrets, db_row_fn fn, void *arg, struct verr *e);

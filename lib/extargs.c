@@ -217,6 +217,7 @@ find_field(const struct ext_command *c, const char *assignment,
 	const char *equals = strchr(assignment, '=');
 	char name[64];
 
+	*f = NULL;
 	if (!equals || equals == assignment ||
 	    (size_t)(equals - assignment) >= sizeof(name))
 		return verr_set(e, VERR_USAGE, "'%s' is not FIELD=VALUE",
@@ -239,7 +240,7 @@ add_value(struct ext_command *c, const char *assignment, struct verr *e)
 	struct entity_value v;
 	int rc;
 
-	if (find_field(c, assignment, &owner, &v.field, e) == -1)
+	if (find_field(c, assignment, &owner, &v.field, e) == -1 || !v.field)
 		return -1;
 	v.value = strchr(assignment, '=') + 1;
 	if (is_given(c, v.field))

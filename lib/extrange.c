@@ -60,7 +60,7 @@ range_new(struct ext_command *c, unsigned long first, size_t digits, size_t n,
 	r->n = n;
 	for (size_t i = 0; i < n; i++)
 		snprintf(r->names[i], sizeof(r->names[i]), "%0*lu", (int)digits,
-			 first + i);
+			 first + (unsigned long)i);
 	return 0;
 }
 

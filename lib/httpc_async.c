@@ -178,8 +178,10 @@ httpc_free(struct httpc *h)
 {
 	if (!h)
 		return;
-	while (h->requests)
-		request_free(h->requests);
+	for (struct request *r = h->requests, *next; r; r = next) {
+		next = r->next;
+		request_free(r);
+	}
 	curl_multi_cleanup(h->multi);
 	loop_timer_clear(h->loop, &h->timer);
 	free(h);

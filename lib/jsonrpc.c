@@ -6,11 +6,6 @@
 
 #define ANSWER_MAX ((size_t)1 << 20)
 
-struct call {
-	jsonrpc_done_fn fn;
-	void *arg;
-};
-
 int
 jsonrpc_answer(const char *text, size_t len, long status, long *code,
 	       char *message, size_t size, struct verr *e)
@@ -38,7 +33,7 @@ jsonrpc_answer(const char *text, size_t len, long status, long *code,
 static void
 done(long status, const struct buf *body, const struct verr *why, void *arg)
 {
-	struct call *c = arg;
+	const struct jsonrpc *call = arg;
 	struct verr e = VERR_INIT;
 	char message[256] = "";
 	long code = 0;
@@ -46,8 +41,7 @@ done(long status, const struct buf *body, const struct verr *why, void *arg)
 	if (!why && jsonrpc_answer(body->data, body->len, status, &code,
 				   message, sizeof(message), &e) == -1)
 		why = &e;
-	c->fn(code, message, why, c->arg);
-	free(c);
+	call->fn(code, message, why, call->arg);
 }
 
 static char *
@@ -72,25 +66,17 @@ request(const char *const *words, size_t n)
 }
 
 int
-jsonrpc_call(struct httpc *h, const char *url, const char *const *words,
-	     size_t n, int64_t timeout_ms, jsonrpc_done_fn fn, void *arg,
+jsonrpc_call(struct jsonrpc *call, struct httpc *h, const char *url,
+	     const char *const *words, size_t n, int64_t timeout_ms,
 	     struct verr *e)
 {
-	struct call *c = malloc(sizeof(*c));
 	char *text = request(words, n);
 	int rc;
 
-	if (!c || !text) {
-		rc = verr_set(e, VERR_RETRY, "out of memory");
-		goto out;
-	}
-	*c = (struct call){ fn, arg };
+	if (!text)
+		return verr_set(e, VERR_RETRY, "out of memory");
 	rc = httpc_post(h, url, "application/json", text, timeout_ms,
-			ANSWER_MAX, done, c, e);
-	if (rc == 0)
-		c = NULL;
-out:
-	free(c);
+			ANSWER_MAX, done, call, e);
 	free(text);
 	return rc;
 }

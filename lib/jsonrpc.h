@@ -25,9 +25,15 @@
 typedef void (*jsonrpc_done_fn)(long code, const char *message,
 				const struct verr *e, void *arg);
 
+/* The caller's, which stays until `fn` was called or the httpc is freed. */
+struct jsonrpc {
+	jsonrpc_done_fn fn;
+	void *arg;
+};
+
 /* Words are copied.  fn is called once, by the loop, unless this fails. */
-int jsonrpc_call(struct httpc *h, const char *url, const char *const *words,
-		 size_t n, int64_t timeout_ms, jsonrpc_done_fn fn, void *arg,
+int jsonrpc_call(struct jsonrpc *call, struct httpc *h, const char *url,
+		 const char *const *words, size_t n, int64_t timeout_ms,
 		 struct verr *e);
 
 /*

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "conf.h"
-#include "jsonrpc.h"
 #include "reloadplan.h"
 
 #define WORDS_MAX   4
@@ -51,7 +50,7 @@ send_command(struct reload_peer *p, const char *command)
 	snprintf(copy, sizeof(copy), "%s", command);
 	while (next && n < WORDS_MAX)
 		words[n++] = strsep(&next, " ");
-	if (jsonrpc_call(k->http, k->url, words, n, k->timeout_ms, done, k,
+	if (jsonrpc_call(&k->call, k->http, k->url, words, n, k->timeout_ms,
 			 &e) == -1)
 		reload_peer_done(p, RELOAD_AWAY, 0, &e);
 }
@@ -80,6 +79,7 @@ reload_kamailio_init(struct reload_kamailio *k, struct loop *l, struct verr *e)
 				"hint: http://ADDRESS:PORT/RPC",
 				url);
 	snprintf(k->url, sizeof(k->url), "%s", url);
+	k->call = (struct jsonrpc){ done, k };
 	k->timeout_ms = conf_ms("reload_timeout");
 	k->http = httpc_new(l, e);
 	if (!k->http)

@@ -10,11 +10,13 @@
 #define RELOADKAMAILIO_H
 
 #include "httpc.h"
+#include "jsonrpc.h"
 #include "reloadpeer.h"
 
 struct reload_kamailio {
 	struct reload_peer peer; /* the caller sets idle and arg */
 	struct httpc *http;
+	struct jsonrpc call; /* the one under way */
 	int64_t timeout_ms;
 	char url[512];
 };

@@ -23,7 +23,7 @@
 #define HURRY_MS    20 /* less time than this is not worth a question */
 
 struct resolver_wait {
-	struct resolver_wait *next, **place;
+	struct resolver_wait *next;
 	resolver_fn fn;
 	void *arg;
 	bool is_first; /* whose question it is */
@@ -135,15 +135,6 @@ resolver_known(struct resolver *v, struct lookup *l, struct resolved *answer)
 
 /* --- waiting ---------------------------------------------------------- */
 
-static void
-wait_free(struct resolver_wait *wait)
-{
-	*wait->place = wait->next;
-	if (wait->next)
-		wait->next->place = wait->place;
-	free(wait);
-}
-
 void
 resolver_forget(struct resolver_wait *wait)
 {
@@ -164,9 +155,10 @@ tell(struct ask *ask, const struct resolved *answer)
 			   : wait->is_first ? METRIC_CACHE_MISS
 					    : METRIC_CACHE_COALESCED,
 			   1);
-		wait_free(wait);
+		ask->first = wait->next;
 		if (!ask->first)
 			ask->last = &ask->first;
+		free(wait);
 		if (fn)
 			fn(answer, arg);
 	}
@@ -389,7 +381,6 @@ resolver_ask(struct resolver *v, struct asked *asked, resolver_fn fn, void *arg)
 	wait->fn = fn;
 	wait->arg = arg;
 	wait->is_first = is_new;
-	wait->place = ask->last;
 	*ask->last = wait;
 	ask->last = &wait->next;
 	if (is_new)

@@ -268,7 +268,7 @@ reader_begin(struct reader *r, const void *data, size_t len, struct verr *e)
 static int
 check_all(const void *data, size_t len, struct verr *e)
 {
-	struct reader r;
+	struct reader r = { 0 };
 	int64_t count = 0;
 	int rc;
 
@@ -300,7 +300,7 @@ int
 snapshotfile_parse(const void *data, size_t len, snapshotfile_fn fn, void *arg,
 		   struct verr *e)
 {
-	struct reader r;
+	struct reader r = { 0 };
 	struct verr why = VERR_INIT;
 	struct buf opened = BUF_INIT;
 	char domain[UINT8_MAX + 1];

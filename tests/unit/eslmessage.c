@@ -56,7 +56,8 @@ test_bounds(void)
 	char *data = calloc(1, size + 1);
 	struct esl_message m;
 
-	if (!CHECK(data != NULL))
+	CHECK(data != NULL);
+	if (!data)
 		return;
 	memset(data, 'x', size);
 	CHECK(esl_message(&m, data, 8192) == 0);
