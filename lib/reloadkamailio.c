@@ -10,12 +10,14 @@
 #define COMMAND_MAX 1024
 #define NOT_FOUND   404 /* htable.delete of a key that is not there */
 
+/* What may be refused because it is too soon; a table is there or is not. */
 static bool
 is_reload(const char *command)
 {
 	size_t len = strcspn(command, " ");
 
-	return len > 6 && strncasecmp(command + len - 6, "reload", 6) == 0;
+	return strncmp(command, "htable.", 7) != 0 && len > 6 &&
+	       strncasecmp(command + len - 6, "reload", 6) == 0;
 }
 
 static void

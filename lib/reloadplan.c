@@ -20,6 +20,7 @@ enum action {
 	GATEWAYS = 1 << 10,   /* all of them, by difference */
 	QUEUE = 1 << 11,      /* the settings of that queue */
 	CALLCENTER = 1 << 12, /* queues, agents and tiers, by difference */
+	EMERGENCY = 1 << 13,  /* the numbers that need no database */
 };
 
 /* The numbers that point to the row. */
@@ -57,9 +58,10 @@ static const struct rule {
 	  POINTING("voicemail_boxes", "voicemail_box_id", "number") },
 	{ "conferences", 0, NUMBERS,
 	  POINTING("conferences", "conference_id", "number") },
-	{ "trunks", NUMBERS | GATEWAY, NUMBERS | GATEWAYS, NULL },
+	{ "trunks", NUMBERS | NODES | GATEWAY, NUMBERS | NODES | GATEWAYS,
+	  NULL },
 	{ "recording_policies", 0, 0, NULL },
-	{ "emergency_numbers", NUMBERS, NUMBERS, NULL },
+	{ "emergency_numbers", NUMBERS | EMERGENCY, NUMBERS | EMERGENCY, NULL },
 	{ "media_nodes", NODES, NODES, NULL },
 	{ "trusted_addresses", ADDRESSES, ADDRESSES, NULL },
 	{ "api_keys", 0, 0, NULL },
@@ -186,6 +188,12 @@ plan_domains(struct planning *p)
 }
 
 static void
+plan_emergency(struct planning *p)
+{
+	p->put(RELOAD_KAMAILIO, "htable.reload emergency", p->arg);
+}
+
+static void
 plan_addresses(struct planning *p)
 {
 	p->put(RELOAD_KAMAILIO, "permissions.addressReload", p->arg);
@@ -273,6 +281,7 @@ static const struct {
 	{ XML_ALL, plan_xml_all },     { GATEWAY, plan_gateway },
 	{ GATEWAYS, plan_gateways },   { QUEUE, plan_queue },
 	{ CALLCENTER, plan_callcenter },
+	{ EMERGENCY, plan_emergency },
 };
 /* clang-format on */
 
@@ -365,7 +374,7 @@ reload_plan_resync(enum reload_to to, reload_put_fn put_fn, void *arg)
 {
 	struct part part = { to, put_fn, arg };
 
-	plan(NUMBERS | ACCOUNTS | NODES | DOMAINS | ADDRESSES | XML_ALL |
-		     GATEWAYS | CALLCENTER,
+	plan(NUMBERS | ACCOUNTS | NODES | DOMAINS | ADDRESSES | EMERGENCY |
+		     XML_ALL | GATEWAYS | CALLCENTER,
 	     "", "", CHANGE_RESYNC, put_part, &part);
 }

@@ -18,7 +18,8 @@ insert into kamailio.version (table_name, table_version) values
 	('version', 1), ('location', 9), ('location_attrs', 1), ('acc', 5),
 	('missed_calls', 4), ('dialog', 7), ('dialog_vars', 1),
 	('domain_attrs', 1), ('htable', 2),
-	('subscriber', 7), ('domain', 2), ('dispatcher', 4), ('address', 6);
+	('subscriber', 7), ('domain', 2), ('dispatcher', 4), ('address', 6),
+	('emergency', 2);
 
 create table kamailio.location (
 	id serial primary key,
@@ -169,13 +170,40 @@ select id::integer as id, domain::varchar(253) as domain,
 	timestamp '2000-01-01 00:00:01' as last_modified
 from voip.domains where active;
 
+-- The dispatcher set of a trunk that can be called without FreeSWITCH: it has
+-- an address (a name would be resolved when Kamailio starts, and never again)
+-- and asks for no password.  Otherwise null.
+create function voip.trunk_set(id bigint, host text, username text)
+returns integer
+language sql immutable parallel safe return
+	case when username is null and host ~
+		'^([0-9]{1,3}([.][0-9]{1,3}){3}|[[][0-9A-Fa-f:.]+[]])$'
+	then (100000 + id)::integer end;
+
 create view kamailio.dispatcher as
 select id::integer as id, set_id as setid,
 	destination::varchar(192) as destination, 0 as flags, priority,
 	('weight=' || weight || ';duid=n' || id
 		|| coalesce(';maxload=' || max_calls, ''))::varchar(128) as attrs,
 	description::varchar(64) as description
-from voip.media_nodes where active;
+from voip.media_nodes where active
+union all
+select -id::integer, voip.trunk_set(id, host, username),
+	('sip:' || host || ':' || port)::varchar(192), 0, 0,
+	('duid=t' || id)::varchar(128), name::varchar(64)
+from voip.trunks
+where active and voip.trunk_set(id, host, username) is not null;
+
+-- The emergency numbers, read at start into memory: they are known also when
+-- the database is away.  A plain number or a regular expression.
+create view kamailio.emergency as
+select id::integer as id,
+	coalesce(pattern_re, '^'
+		|| replace(replace(number, '+', '[+]'), '*', '[*]')
+		|| '$')::varchar(256) as key_name,
+	0 as key_type, 0 as value_type, '1'::varchar(512) as key_value,
+	0 as expires
+from voip.emergency_numbers where active;
 
 create view kamailio.address as
 select id::integer as id, grp, host(address)::varchar(50) as ip_addr,

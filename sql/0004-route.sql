@@ -85,9 +85,11 @@ language sql immutable parallel safe return
 create view voip.vw_routes with (security_invoker = true) as
 select e.id, e.domain_id, e.extension, e.pattern_re, e.pattern_rank, e.type,
 	coalesce(u.username, e.extension) as aor_user, e.need_media,
-	-- gateways are called directly where no media server is wanted
-	case when e.type = 'trunk_out' and not e.need_media then 2 else 1 end
-		as dispatcher_set,
+	-- gateways are called directly where no media server is wanted: the
+	-- trunk's own address, or any gateway of set 2
+	case when e.type = 'trunk_out' and not e.need_media
+		then coalesce(voip.trunk_set(t.id, t.host, t.username), 2)
+		else 1 end as dispatcher_set,
 	t.name as trunk,
 	e.service_ref || jsonb_strip_nulls(jsonb_build_object(
 		'queue_id', e.queue_id, 'ivr_id', e.ivr_id,
@@ -172,15 +174,72 @@ begin
 end
 $$;
 
--- The same as the one value that Kamailio reads: type|user|media|set|service.
--- No row when nothing answers.
+-- Text that may stand between double quotes in a SIP header, and in one of the
+-- packed values below.
+create function voip.quoted_safe(value text) returns text
+language sql immutable strict parallel safe return
+	regexp_replace(value, '["\\|<>\u0001-\u001f\u007f-\u009f]', '', 'g');
+
+-- The same as the one value that Kamailio reads, or no row when nothing
+-- answers:
+--
+--   type|user|media|set|service|matched|user calls|domain calls|trunk
+--       |trunk calls|caller number|caller name
+--
+-- `user` is what is called: the account, or the number as the carrier wants it
+-- where Kamailio calls the trunk itself.  Limits are empty where there is
+-- none; the caller is what the trunk shows of callers that have nothing of
+-- their own.  matched is e(mergency), e(x)act or p(attern): e, x, p.
 create function voip.route_packed(domain text, number text)
 returns setof varchar
 language sql stable security definer rows 1
 set search_path = pg_catalog, pg_temp as $$
-	select concat_ws('|', r.type, r.aor_user, r.need_media::integer,
-		r.dispatcher_set, r.service)::varchar
+	select array_to_string(array[r.type,
+		case when r.dispatcher_set > 1 then coalesce(t.prefix, '')
+			|| substr(r.aor_user, 1 + case
+				when e.service_ref ->> 'strip' ~ '^[0-9]{1,2}$'
+				then (e.service_ref ->> 'strip')::integer
+				else 0 end)
+		else r.aor_user end,
+		r.need_media::integer::text, r.dispatcher_set::text, r.service,
+		case r.matched when 'emergency' then 'e'
+			when 'exact' then 'x' else 'p' end,
+		u.max_calls::text, d.max_calls::text, t.name,
+		t.max_calls::text, t.caller_id_number,
+		voip.quoted_safe(t.caller_id_name)], '|', '')::varchar
 	from voip.route($1, $2) as r
+	left join voip.extensions as e on e.id = r.extension_id
+	left join voip.users as u on u.id = e.user_id
+	left join voip.domains as d on d.domain = $1
+	left join voip.trunks as t on t.name = r.trunk
+$$;
+
+-- An account as the one value that Kamailio reads, or no row:
+--
+--   ha1|ha1b|forbidden|contacts|user calls|domain calls|caller number
+--       |caller name|networks|user agent
+--
+-- forbidden (1) may call and not register; contacts is how many phones may
+-- register; the caller is what callees outside see; networks (commas between)
+-- and user agent (a regular expression, which may hold anything: it is last)
+-- say from where and with what.
+create function voip.account_packed(domain text, username text)
+returns setof varchar
+language sql stable security definer rows 1
+set search_path = pg_catalog, pg_temp as $$
+	select array_to_string(array[u.ha1, u.ha1b,
+		u.forbid_register::integer::text,
+		coalesce(u.max_registrations, d.max_registrations)::text,
+		u.max_calls::text, d.max_calls::text,
+		coalesce(u.caller_id_number, d.caller_id_number),
+		voip.quoted_safe(coalesce(u.caller_id_name, d.caller_id_name)),
+		array_to_string(u.cidr, ','),
+		coalesce(u.user_agent_filter, d.user_agent_filter)],
+		'|', '')::varchar
+	from voip.users as u
+	join voip.domains as d on d.id = u.domain_id
+	where d.domain = $1 and u.username = $2 and u.active and d.active
+		and u.ha1 is not null and u.ha1b is not null
 $$;
 
 reset role;

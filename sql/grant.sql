@@ -123,6 +123,9 @@ grant execute on function voip.scope_all(), voip.scope_domain()
 	to voip_ext, voip_api, voip_tenant, voip_dirxml, voip_report, kamailio;
 -- It reads as its owner does: not for those who are held to one tenant.
 grant execute on function voip.route_packed(text, text) to kamailio, voip_ext;
+grant execute on function voip.account_packed(text, text) to kamailio;
+grant execute on function voip.trunk_set(bigint, text, text)
+	to kamailio, voip_ext, voip_api, voip_tenant, voip_dirxml;
 
 -- --- call records ---------------------------------------------------------
 -- The intake adds and cannot read what others sent; a conflict names the
@@ -182,7 +185,7 @@ $$;
 
 grant select on kamailio.version, kamailio.subscriber, kamailio.domain,
 	kamailio.domain_attrs, kamailio.dispatcher, kamailio.address,
-	kamailio.htable to kamailio;
+	kamailio.htable, kamailio.emergency to kamailio;
 grant select, insert, update, delete on kamailio.location,
 	kamailio.location_attrs, kamailio.dialog, kamailio.dialog_vars
 	to kamailio;

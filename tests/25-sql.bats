@@ -268,12 +268,71 @@ route_setup() {
 	[ "$output" = 'exact|8001|extension 8001 of a.example.com|queue|8001|t|1|queue;aX-Evil=bc1;name=salesx;prio=3;queue_id=1' ]
 	run -0 sql_as kamailio \
 		"select voip.route_packed('a.example.com', '8001')"
-	[ "$output" = 'queue|8001|1|1|queue;aX-Evil=bc1;name=salesx;prio=3;queue_id=1' ]
+	[ "$output" = 'queue|8001|1|1|queue;aX-Evil=bc1;name=salesx;prio=3;queue_id=1|x||||||' ]
 	run -0 sql_as kamailio \
 		"select voip.route_packed('a.example.com', '1001')"
-	[ "$output" = 'user|1001|0|1|user' ]
+	[ "$output" = 'user|1001|0|1|user|x||||||' ]
 	run -0 sql_as kamailio \
 		"select voip.route_packed('c.example.com', '1001')"
+	[ -z "$output" ]
+}
+
+@test "the packed route has the limits, and the number as a direct trunk wants it" {
+	sql "insert into voip.trunks (name, host, prefix, max_calls,
+		caller_id_number, caller_id_name)
+		values ('direct', '192.0.2.9', '9', 30, '+431234567',
+			E'\"Us\" | all');
+	insert into voip.trunks (name, host, username)
+		values ('password', '192.0.2.10', 'us'),
+		('name', 'sip.example.net', null);
+	insert into voip.extensions (domain_id, extension, type, trunk_id,
+		need_media, service_ref)
+		select 2, case name when 'direct' then '0X.' when 'name'
+			then '1X.' else '2X.' end, 'trunk_out', id, false,
+			'{\"strip\": 1}' from voip.trunks;
+	insert into voip.emergency_numbers (number, trunk_id)
+		select '112', id from voip.trunks where name = 'direct';
+	update voip.domains set max_calls = 20 where id = 2;
+	update voip.users set max_calls = 2
+		where domain_id = 2 and username = '1001'"
+	run -0 sql_as kamailio "select replace(p,
+		(select setid::text from kamailio.dispatcher
+		where description = 'direct'), 'SET')
+		from unnest('{0123,1123,2123,1001,112}'::text[]) as n,
+		voip.route_packed('a.example.com', n) as p"
+	[ "$output" = 'trunk_out|9123|0|SET|trunk_out;name=direct;strip=1;trunk_id=1|p||20|direct|30|+431234567|Us  all
+trunk_out|123|0|2|trunk_out;name=name;strip=1;trunk_id=3|p||20|name|||
+trunk_out|123|0|2|trunk_out;name=password;strip=1;trunk_id=2|p||20|password|||
+user|1001|0|1|user|x|2|20||||
+trunk_out|112|1|1|trunk_out;emergency=1;name=direct;trunk_id=1|e||20|direct|30|+431234567|Us  all' ]
+	run -0 sql_as kamailio "select destination, attrs
+		from kamailio.dispatcher where setid > 100000"
+	[ "$output" = 'sip:192.0.2.9:5060|duid=t1' ]
+	run -0 sql_as kamailio "select key_name, key_value
+		from kamailio.emergency"
+	[ "$output" = '^112$|1' ]
+}
+
+@test "an account is one value for Kamailio: secret, limits, caller and where from" {
+	local hash other
+	hash=$(printf 1001 | md5sum | cut -c1-32)
+	other=$(printf a.example.com1001 | md5sum | cut -c1-32)
+	run -0 sql_as kamailio \
+		"select voip.account_packed('a.example.com', '1001')"
+	[ "$output" = "$hash|$other|0|||||||" ]
+	sql "update voip.domains set max_calls = 20, max_registrations = 3,
+		caller_id_number = '+4311', caller_id_name = 'A|B'
+		where id = 2;
+	update voip.users set forbid_register = true, max_calls = 2,
+		cidr = '{10.0.0.0/8,192.0.2.1/32}',
+		user_agent_filter = '^(a|b)'
+		where domain_id = 2 and username = '1001'"
+	run -0 sql_as kamailio \
+		"select voip.account_packed('a.example.com', '1001')"
+	[ "$output" = "$hash|$other|1|3|2|20|+4311|AB|10.0.0.0/8,192.0.2.1/32|^(a|b)" ]
+	sql "update voip.users set active = false where domain_id = 2"
+	run -0 sql_as kamailio \
+		"select voip.account_packed('a.example.com', '1001')"
 	[ -z "$output" ]
 }
 
@@ -310,7 +369,7 @@ route_setup() {
 	run -0 sql_as kamailio "select string_agg(table_name || ' '
 		|| table_version, ', ' order by table_name collate \"C\")
 		from kamailio.version"
-	[ "$output" = 'acc 5, address 6, dialog 7, dialog_vars 1, dispatcher 4, domain 2, domain_attrs 1, htable 2, location 9, location_attrs 1, missed_calls 4, subscriber 7, version 1' ]
+	[ "$output" = 'acc 5, address 6, dialog 7, dialog_vars 1, dispatcher 4, domain 2, domain_attrs 1, emergency 2, htable 2, location 9, location_attrs 1, missed_calls 4, subscriber 7, version 1' ]
 	run -0 sql_as kamailio "select username, domain, ha1
 		from kamailio.subscriber where domain = 'a.example.com'
 		and username = '1001'"

@@ -138,6 +138,9 @@ xml_flush_cache id alice a.example" ]
 	rpc domain.dump | grep -q new.example
 	run -0 reload --kamailio-only address 192.0.2.99/32
 	rpc permissions.addressDump | grep -q 192.0.2.99
+	sql "insert into voip.emergency_numbers (number) values ('112')"
+	run -0 reload --kamailio-only emergency 112
+	has emergency '^112$'
 }
 
 @test "a changed gateway is killed before the profile rescans" {

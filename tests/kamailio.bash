@@ -40,7 +40,7 @@ kamailio_config() {
 		loadmodule "dispatcher.so"
 		loadmodule "permissions.so"
 		modparam("db_postgres", "con_param", "host=$PGHOST")
-		modparam("domain|dispatcher|permissions", "db_url",
+		modparam("domain|dispatcher|permissions|htable", "db_url",
 			"postgres://kamailio:unused@localhost/$PGDATABASE")
 		modparam("jsonrpcs", "transport", 1)
 		modparam("permissions", "load_backends", 1)
@@ -50,6 +50,8 @@ kamailio_config() {
 		modparam("htable", "htable", "extst=>size=6;")
 		modparam("htable", "htable", "auth=>size=6;")
 		modparam("htable", "htable", "authst=>size=6;")
+		modparam("htable", "htable",
+			"emergency=>size=4;dbtable=emergency;")
 		request_route {
 			exit;
 		}
