@@ -221,40 +221,23 @@ cdrquery_page(struct db *db, struct db_result **r, const struct cdrquery *q,
 
 /* --- one call --------------------------------------------------------- */
 
-#define STORY_LEGS "200"
-/* Nothing of a call is further away from the rest. */
-#define STORY_WINDOW                                                \
-	" and c.start_time between l.start_time - interval '1 day'" \
-	" and l.start_time + interval '1 day'"
-#define STORY_LINKS                                                   \
-	"c.start_time, c.leg_uuid, c.bridge_uuid, c.originator_uuid," \
-	" c.member_session_uuid"
-
 int
 cdrquery_story(struct db *db, struct db_result **r, const char *leg_uuid,
 	       struct verr *e)
 {
 	struct question s = { .sql = BUF_INIT };
 
-	buf_puts(&s.sql,
-		 "with recursive l as (select " STORY_LINKS
-		 " from voip.cdr as c where c.leg_uuid = $1 union"
-		 " select x.* from l cross join lateral ("
-		 "select " STORY_LINKS " from voip.cdr as c"
-		 " where c.leg_uuid in (l.bridge_uuid, l.originator_uuid,"
-		 " l.member_session_uuid)" STORY_WINDOW " union all"
-		 " select " STORY_LINKS " from voip.cdr as c"
-		 " where c.originator_uuid = l.leg_uuid" STORY_WINDOW
-		 " union all"
-		 " select " STORY_LINKS " from voip.cdr as c"
-		 " where c.member_session_uuid = l.leg_uuid" STORY_WINDOW
-		 ") as x), found as (select l.start_time, l.leg_uuid from l"
-		 " limit " STORY_LEGS ") select ");
+	/* a uuid may have been used again: the legs of each */
+	buf_puts(&s.sql, "with l as (select distinct l.* from voip.cdr as f"
+			 " cross join lateral"
+			 " voip.call_legs(f.start_time, f.leg_uuid) as l"
+			 " where f.leg_uuid = $1) select ");
 	add_columns(&s.sql);
-	buf_puts(&s.sql, " from found as l join voip.cdr as c"
+	buf_puts(&s.sql, " from l join voip.cdr as c"
 			 " on c.start_time = l.start_time"
 			 " and c.leg_uuid = l.leg_uuid"
-			 " order by c.start_time, c.leg_uuid");
+			 " order by c.start_time, coalesce(c.originator_uuid,"
+			 " c.member_session_uuid) is not null, c.leg_uuid");
 	add_param(&s, leg_uuid);
 	return ask(db, &s, r, e);
 }

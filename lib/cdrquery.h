@@ -85,7 +85,7 @@ int cdrquery_page(struct db *db, struct db_result **r, const struct cdrquery *q,
 
 /*
  * The leg and all that are linked with it, oldest first, with the columns of
- * cdrquery_page(): the legs it talked to, came from, or was queued for.
+ * cdrquery_page(): the links of voip.calls (sql/0008-calls.sql).
  */
 int cdrquery_story(struct db *db, struct db_result **r, const char *leg_uuid,
 		   struct verr *e);

@@ -151,6 +151,7 @@ begin
 			'voip_cdr'),
 		('cdr', 'select, insert', 'voip_cdr_flush'),
 		('cdr', 'select', 'voip_cdr, voip_rec, voip_prune'),
+		('calls', 'select', 'voip_cdr, voip_rec, voip_report'),
 		('cdr_raw', 'insert', 'voip_cdr_flush'),
 		('cdr_raw', 'select', 'voip_cdr'),
 		('cdr_dead', 'insert, select (id, body_sha256)',
@@ -170,6 +171,8 @@ begin
 	-- an insert asks which of the queue's tables has its turn
 	grant usage on sequence voip.cdr_queue_id, voip.cdr_queue_turn
 		to voip_cdr_ingest, voip_api, voip_cdr;
+	grant execute on function voip.call_legs(timestamptz, text)
+		to voip_cdr, voip_rec, voip_report, voip_health;
 	-- the functions that make, list and drop partitions
 	for f in select p.oid from pg_proc as p
 		where p.pronamespace = 'voip'::regnamespace
@@ -268,6 +271,9 @@ begin
 			set default_toast_compression = lz4',
 			current_database());
 	end if;
+	-- Statements here are short, or wait for rows and not for the
+	-- processor; what is taken for long is compiled, for seconds.
+	execute format('alter database %I set jit = off', current_database());
 end
 $$;
 
