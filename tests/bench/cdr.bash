@@ -135,3 +135,64 @@ bench_latency() {
 		"is the p99 of a POST at 50/s   pgbench, one commit each: " \
 		"%.2f   ratio %.2f\n", a, b, a / b }'
 }
+
+# --- flush ------------------------------------------------------------------
+
+# CDRs in the queue, of the configuration that is recommended, spread over a day.
+fill_queue() {
+	local port files
+	mapfile -t files < <(printf '%s\n' \
+		"$captures"/cdr-json-rawvalues/*-[ab]leg.http |
+		grep -v latin1) # jsonb takes UTF-8 only
+	port=$(free_port)
+	activate voip-cdr-ingest "$port" voip_cdr_ingest
+	play_cdrs "$port" "$cdrs" 3 >"$out/flush-fill.txt"
+	kill -TERM "${servers[-1]}"
+	wait "${servers[-1]}" || :
+}
+
+# The same records as jsonb, which is how a queue that SQL reads keeps them.
+make_peer() {
+	awk -v keep='400 days' -f tests/bench/flush-peer.awk lib/cdr.h \
+		>"$out/flush-peer.sql"
+	psql -XqAt -d voip_platform -v ON_ERROR_STOP=1 <<'SQL'
+create table bench_json (received_at timestamptz, body jsonb compression lz4);
+insert into bench_json select received_at, convert_from(body, 'UTF8')::jsonb
+	from voip.cdr_queue order by id;
+create function bench_plain(text) returns text language sql immutable as $$
+	select convert_from(string_agg(case when part[1] like '\%%' then
+		decode(substr(part[1], 2), 'hex') else convert_to(part[1],
+		'UTF8') end, ''), 'UTF8')
+	from regexp_matches($1, '%[0-9A-Fa-f]{2}|[^%]+|%', 'g') as part
+$$;
+vacuum analyze bench_json;
+checkpoint;
+SQL
+}
+
+# What both wrote must be the same, but for when.
+differences() {
+	psql -XqAt -d voip_platform -c 'alter table bench_cdr drop stored_at' \
+		-c 'create table bench_ours as table voip.cdr' \
+		-c 'alter table bench_ours drop stored_at' \
+		-c 'select count(*) from ((table bench_cdr except table bench_ours)
+			union all (table bench_ours except table bench_cdr)) as d'
+}
+
+bench_flush() {
+	local ours peer rows different
+	fill_queue
+	rows=$(queued)
+	psql -XqAt -d voip_platform -c 'truncate voip.cdr'
+	make_peer
+	peer=$(seconds psql -XqAt -d voip_platform -v ON_ERROR_STOP=1 \
+		-c 'set synchronous_commit = local' -f "$out/flush-peer.sql")
+	psql -XqAt -d voip_platform -c 'create table bench_cdr as table voip.cdr' \
+		-c 'truncate voip.cdr' -c checkpoint
+	ours=$(PGUSER=voip_cdr_flush seconds voip-cdr-flush)
+	report flush "$(awk "BEGIN { print $rows / $ours }")" \
+		"$(awk "BEGIN { print $rows / $peer }")" 'INSERT ... SELECT:' rows
+	different=$(differences)
+	[ "$different" -eq 0 ] ||
+		echo "flush: $different rows are not the same" >&2
+}
