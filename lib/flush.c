@@ -60,7 +60,7 @@ static const char insert_sql[] =
 	"lower(coalesce(nullif(split_part(b.agent, '@', 2), ''), b.domain))) "
 	"end from pg_temp.cdr_batch as b on conflict do nothing";
 
-#define QUEUE_COLUMNS "id::text, received_at::text, query_uuid, body"
+#define QUEUE_COLUMNS "q.id::text, q.received_at::text, q.query_uuid, q.body"
 enum { QUEUE_ID, QUEUE_RECEIVED, QUEUE_UUID, QUEUE_BODY };
 
 /* One of the places for flushers, until the transaction ends; no row: all are
@@ -70,12 +70,13 @@ static const char place_sql[] =
 	"where pg_try_advisory_xact_lock(1447447637, n) limit 1";
 
 static const char take_sql[] =
-	"select " QUEUE_COLUMNS " from voip.cdr_queue order by id limit $1 "
+	"select " QUEUE_COLUMNS
+	" from voip.cdr_queue as q order by q.id limit $1 "
 	"for update skip locked";
 
 static const char look_sql[] =
-	"select " QUEUE_COLUMNS " from voip.cdr_queue where id > $1 "
-	"order by id limit $2";
+	"select " QUEUE_COLUMNS " from voip.cdr_queue as q where q.id > $1 "
+	"order by q.id limit $2";
 
 static const char delete_sql[] =
 	"delete from voip.cdr_queue where id = any($1::bigint[])";
