@@ -267,6 +267,8 @@ carriers_number(struct buf *out, const struct plan *p,
 		prefix = NULL;
 		strip = 0;
 	}
+	if (prefix && *prefix && !fsvalue_is_number(prefix))
+		return false;
 	if (!number) { /* a file's pattern has looked at it */
 		buf_puts(out, prefix ? prefix : "");
 		if (strip)

@@ -73,6 +73,12 @@ setup() {
 			[ "$(seen '//user/@id')" = "$want" ]
 			[ "$(seen '//domain/@name')" = pbx.example.com ]
 			[ "$(seen '//user/@type')" = "" ]
+			# the search of mod_sofia and mod_voicemail
+			fs-preprocess pbx.example.com "$want" \
+				<"$BATS_TEST_TMPDIR/answer" \
+				>"$BATS_TEST_TMPDIR/user"
+			grep -x "user $want" "$BATS_TEST_TMPDIR/user"
+			[ "$(grep -c '^param dial-string ' "$BATS_TEST_TMPDIR/user")" = 1 ]
 		fi
 	done
 }
