@@ -25,6 +25,15 @@ connect() {
 	eval "exec $1<>/dev/tcp/${address%:*}/${address##*:}"
 }
 
+# Raw bytes to the service; its answer, also when it does not take them all:
+# socat would end at the failed write and not read it.
+answer_to() {
+	connect 8
+	cat >&8 2>/dev/null || :
+	timeout 20 cat <&8 2>/dev/null || :
+	exec 8>&-
+}
+
 @test "the query reaches the handler as it was sent" {
 	service_start
 	[ "$(ask '/query?a=%41&b=+%00&a=?x')" = 'a=%41&b=+%00&a=?x' ]
@@ -48,18 +57,16 @@ connect() {
 	query=$(letters $((65536 - 20)))
 	[ "$(printf 'GET /query?%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' "$query" |
 		ask_raw | tail -n 1)" = "$query" ]
-	run -0 bash -c "printf 'GET /query?x%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' '$query' |
-		socat -t10 - TCP:$address"
+	run -0 answer_to < <(printf 'GET /query?x%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' "$query")
 	[[ "$output" == "HTTP/1.1 414 "* ]]
 }
 
 @test "a request line or head without an end is refused" {
 	service_start
 	letters 300000 >"$dir/line"
-	run -0 bash -c "(printf 'GET /query?'; cat $dir/line) | socat -t10 - TCP:$address 2>/dev/null || :"
+	run -0 answer_to < <(printf 'GET /query?'; cat "$dir/line")
 	[[ "$output" == "HTTP/1.1 414 "* ]]
-	run -0 bash -c "(printf 'GET /query HTTP/1.1\r\nX-A: '; cat $dir/line) |
-		socat -t10 - TCP:$address 2>/dev/null || :"
+	run -0 answer_to < <(printf 'GET /query HTTP/1.1\r\nX-A: '; cat "$dir/line")
 	[[ "$output" == "HTTP/1.1 431 "* ]]
 }
 
@@ -92,9 +99,11 @@ connect() {
 
 @test "an endless chunked body is cut" {
 	service_start
-	run bash -c "(printf 'POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n'
+	run -0 answer_to < <(
+		printf 'POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n'
 		while printf '8000\r\n' && head -c 32768 /dev/zero && printf '\r\n'
-		do :; done) 2>/dev/null | socat -t10 - TCP:$address 2>/dev/null"
+		do :; done 2>/dev/null
+	)
 	[[ "${lines[0]}" == "HTTP/1.1 413 "* ]]
 	[ "$(ask /echo -d still)" = still ]
 }
@@ -127,8 +136,8 @@ connect() {
 	service_start
 	for head in 'Content-Length: 3\r\nContent-Length: 3' \
 		'Content-Length: 3\r\nTransfer-Encoding: chunked'; do
-		run -0 bash -c "printf 'POST /echo HTTP/1.1\r\nHost: x\r\n$head\r\nConnection: close\r\n\r\n3\r\nabc\r\n0\r\n\r\n' |
-			socat -t10 - TCP:$address"
+		# shellcheck disable=SC2059 # escapes
+		run -0 answer_to < <(printf "POST /echo HTTP/1.1\r\nHost: x\r\n$head\r\nConnection: close\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
 		[[ "$output" == "HTTP/1.1 400 "* ]]
 	done
 }
@@ -219,21 +228,30 @@ connect() {
 
 @test "requests that wait do not hold up others" {
 	service_start
-	ask /later/1000 >"$dir/late" &
+	connect 7
+	printf 'GET /later/60000 HTTP/1.1\r\nHost: x\r\n\r\n' >&7
 	wait_for bash -c "curl -s http://$address/released | grep -qx '0 of 1'"
 	[ "$(ask /echo -d now)" = now ]
-	[ ! -s "$dir/late" ]
-	wait $!
-	[ "$(cat "$dir/late")" = later ]
+	[ "$(ask /released)" = '0 of 1' ]
+	exec 7>&-
+	[ "$(ask /later/10)" = later ]
 }
 
 @test "a client that vanishes while its request waits leaves nothing behind" {
+	local gone=() connection
 	service_start
 	for _ in {1..20}; do
-		curl -s -m 0.05 "http://$address/later/300" >/dev/null || :
+		connect "{connection}"
+		gone+=("$connection")
+		printf 'GET /later/1000 HTTP/1.1\r\nHost: x\r\n\r\n' >&"${gone[-1]}"
+	done
+	wait_for bash -c "curl -s http://$address/released | grep -q ' of 20$'"
+	for connection in "${gone[@]}"; do
+		exec {connection}>&-
 	done
 	wait_for bash -c "curl -s http://$address/released | grep -qx '20 of 20'"
-	[ "$(metric voip_http_connections)" = 1 ]
+	# shellcheck disable=SC2016 # for eval
+	wait_for eval '[ "$(metric voip_http_connections)" = 1 ]'
 	service_stop
 	[ "$status" -eq 0 ]
 }

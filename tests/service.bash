@@ -6,7 +6,7 @@
 #                            process in $pid, its log is $dir/log
 #   service_stop [SIGNAL]    and wait for its end; $status is its exit status
 #   service_teardown         ends what was started
-#   wait_for COMMAND...      until it succeeds, at most ten seconds
+#   wait_for COMMAND...      until it succeeds, half a minute at most
 #   ask PATH [CURL-OPTION...]  curl to the service
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # $status is for the tests
@@ -29,8 +29,8 @@ service_teardown() {
 }
 
 wait_for() {
-	local i
-	for ((i = 0; i < 200; i++)); do
+	local end=$((SECONDS + 30))
+	while [ "$SECONDS" -lt "$end" ]; do
 		! "$@" >/dev/null 2>&1 || return 0
 		sleep 0.05
 	done
