@@ -16,6 +16,7 @@
 
 /* A batch may be large and the disk slow; the caller has no one waiting. */
 #define MIN_TIMEOUT_MS 60000
+#define ADOPT_EVERY_MS 1000
 /* Rows after which the queue's tables are looked at again. */
 #define ROTATE_AFTER 1000
 /* A CDR alone is taken at once; what comes soon after waits for more. */
@@ -89,6 +90,8 @@ static const char dead_sql[] =
 	"attempts + 1 from voip.cdr_queue where id = $1 "
 	"on conflict (body_sha256) do nothing";
 
+static const char adopt_sql[] = "select voip.cdr_adopt()";
+
 static const char rotate_sql[] = "select voip.cdr_queue_rotate()";
 
 /* --- a batch ----------------------------------------------------------------
@@ -115,6 +118,8 @@ struct flush {
 	struct buf ids;
 	struct row *rows;
 	size_t row_count;
+	bool unadopted; /* legs were stored since adopt() */
+	int64_t adopted_ms;
 	long moved; /* since the queue's tables were looked at */
 	bool looked;
 	/* partitions that are known to be there */
@@ -498,6 +503,23 @@ rotate(struct flush *f)
 		log_warning("the queue's tables stay as they are: %s", e.msg);
 }
 
+/* Legs without a tenant take that of the leg they were made for, which may have
+ * come later (0003-cdr.sql). */
+static void
+adopt(struct flush *f)
+{
+	struct verr e = VERR_INIT;
+	int64_t now_ms = loop_now_ms();
+
+	if (!f->unadopted ||
+	    (f->adopted_ms && now_ms < f->adopted_ms + ADOPT_EVERY_MS))
+		return;
+	f->unadopted = false;
+	f->adopted_ms = now_ms;
+	if (db_query(f->db, NULL, adopt_sql, 0, NULL, &e) == -1)
+		log_warning("legs stay without their tenant: %s", e.msg);
+}
+
 /* --- again and again --------------------------------------------------------
  */
 
@@ -519,9 +541,11 @@ flush_run(struct flush *f, int stop_fd, struct flush_counts *counts,
 		if (flush_batch(f, &taken, counts, e) == -1)
 			return verr_wrap(e, "cannot flush the CDR queue");
 		f->moved += taken;
+		f->unadopted |= taken > 0;
 		if (taken < f->batch_rows || f->moved >= 4L * ROTATE_AFTER)
 			rotate(f);
 	} while (taken == f->batch_rows && !wait_stop(stop_fd, 0));
+	adopt(f);
 	return 0;
 }
 

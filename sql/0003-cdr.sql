@@ -171,6 +171,10 @@ create index cdr_originator_idx on voip.cdr (originator_uuid)
 create index cdr_member_session_idx on voip.cdr (member_session_uuid)
 	where member_session_uuid is not null;
 
+-- legs that wait for their tenant (cdr_adopt)
+create index cdr_homeless_idx on voip.cdr (stored_at) where domain is null
+	and coalesce(originator_uuid, member_session_uuid) is not null;
+
 -- A row here is an alarm: its month had no partition.
 create table voip.cdr_default partition of voip.cdr default;
 
@@ -358,6 +362,43 @@ end
 $$;
 
 select voip.cdr_partitions_ahead(3);
+
+-- --- tenants ---------------------------------------------------------------
+
+-- A leg that FreeSWITCH made for another one and that names no tenant, as one
+-- over a trunk, gets the other's, which is often stored after it.  How many
+-- did, of the `most` that were stored last, within a day.  One at a time.
+create function voip.cdr_adopt(most integer default 1000) returns integer
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp as $$
+declare
+	done integer;
+begin
+	if not pg_try_advisory_xact_lock(hashtext('voip.cdr_adopt')) then
+		return 0;
+	end if;
+	with homeless as materialized (
+		select c.start_time, c.leg_uuid,
+			coalesce(c.originator_uuid, c.member_session_uuid)
+				as parent
+		from voip.cdr as c
+		where c.domain is null
+		and coalesce(c.originator_uuid, c.member_session_uuid) is not null
+		and c.stored_at > now() - interval '1 day'
+		order by c.stored_at desc limit most
+	)
+	update voip.cdr as c set domain = p.domain, domain_id = p.domain_id
+	from homeless as h cross join lateral (
+		select p.domain, p.domain_id from voip.cdr as p
+		where p.leg_uuid = h.parent and p.domain is not null
+		and p.start_time between h.start_time - interval '1 day'
+			and h.start_time + interval '1 day' limit 1) as p
+	where c.start_time = h.start_time and c.leg_uuid = h.leg_uuid
+	and c.domain is null;
+	get diagnostics done = row_count;
+	return done;
+end
+$$;
 
 -- --- the flusher is told ---------------------------------------------------
 

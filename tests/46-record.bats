@@ -256,3 +256,29 @@ story() {
 	run -1 psql -XqAt -U voip_report -c 'select * from voip.cdr'
 	[[ $output == *'permission denied for table cdr'* ]]
 }
+
+@test "a leg without a tenant takes that of the leg it was made for, in any order" {
+	sql "insert into voip.domains (domain) values ('a.example')"
+	leg '"uuid":"t","direction":"outbound","originator":"a",
+		"sip_from_host":"carrier.example","sip_gateway_name":"one"'
+	leg '"uuid":"g","direction":"outbound","cc_member_session_uuid":"a"'
+	leg '"uuid":"o","direction":"outbound","originator":"nobody"'
+	leg '"uuid":"k","direction":"outbound","originator":"a",
+		"dialed_domain":"own.example"'
+	flushed
+	[ -z "$(sql "select domain from voip.cdr where leg_uuid in ('t', 'g')
+		and domain is not null")" ]
+	leg '"uuid":"a","direction":"inbound","domain_name":"A.example"'
+	flushed
+	run -0 sql "select leg_uuid, domain, domain_id = (select id
+		from voip.domains where domain = 'a.example')
+		from voip.cdr order by 1"
+	[ "$output" = "a	a.example	t
+g	a.example	t
+k	own.example	
+o		
+t	a.example	t" ]
+	run -0 voip-cdr list --domain A.example -f tsv \
+		--set database="dbname=$PGDATABASE user=voip_cdr"
+	[ "${#lines[@]}" -eq 4 ]
+}
