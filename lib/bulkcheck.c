@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bulksql.h"
+#include "entityrule.h"
 #include "entitysql.h"
 
 /* --- rejecting rows of a query ---------------------------------------- */
@@ -281,38 +282,44 @@ ruled_field(const struct bulk_table *tab, const char *constraint)
 {
 	char name[128];
 
-	for (size_t i = 0; i < tab->n; i++) {
+	for (const struct entity_field *f = tab->t->fields; f->name; f++) {
 		snprintf(name, sizeof(name), "%s_%s_check", tab->t->table,
-			 tab->slots[i].column);
+			 f->column ? f->column : "");
 		if (strcmp(name, constraint) == 0)
-			return tab->slots[i].field->name;
+			return f->name;
 	}
 	return NULL;
 }
 
+/* With its hint on the same line. */
 static void
-add_quoted(struct buf *sql, const char *text)
+add_words(struct buf *sql, const char *words)
 {
-	for (; *text; text++) {
-		if (*text == '\'')
-			buf_putc(sql, '\'');
-		buf_putc(sql, *text);
+	const char *hint = strstr(words, "\nhint: ");
+
+	bulk_sql_literal(sql, words, hint ? (size_t)(hint - words) : SIZE_MAX);
+	if (hint) {
+		buf_puts(sql, " || ' (' || ");
+		bulk_sql_literal(sql, hint + 7, SIZE_MAX);
+		buf_puts(sql, " || ')'");
 	}
 }
 
+/* `reason`, an SQL literal, is for what has no words of ours. */
 static void
 check_rule(struct buf *sql, const struct bulk_table *tab, const char *name,
-	   const char *rule)
+	   const char *rule, const char *reason)
 {
 	const char *field = ruled_field(tab, name);
+	const char *words = entity_rule_of(name);
 
 	begin(sql);
-	buf_puts(sql, "'");
 	if (field)
-		buf_printf(sql, "field ''%s'': ", field);
-	buf_puts(sql, "it breaks the rule ");
-	add_quoted(sql, rule);
-	buf_printf(sql, " [%s]'", name);
+		buf_printf(sql, "'field ''%s'': ' || ", field);
+	if (words)
+		add_words(sql, words);
+	else
+		buf_puts(sql, reason);
 	end(sql, tab);
 	buf_printf(sql,
 		   "w.x_line in (select x_line from pg_temp.want_%s"
@@ -324,7 +331,9 @@ long
 bulk_check_rules(struct bulk *b, struct bulk_table *tab, struct verr *e)
 {
 	static const char query[] =
-		"select conname, pg_get_expr(conbin, conrelid)"
+		"select conname, pg_get_expr(conbin, conrelid), quote_literal("
+		"'it breaks the rule ' || regexp_replace(pg_get_expr(conbin,"
+		" conrelid), '\\s+', ' ', 'g') || ' [' || conname || ']')"
 		" from pg_constraint where contype = 'c'"
 		" and conrelid = ('voip.' || $1)::regclass order by conname";
 	struct db_result *r = NULL;
@@ -335,7 +344,7 @@ bulk_check_rules(struct bulk *b, struct bulk_table *tab, struct verr *e)
 		     (struct db_param[]){ DB_TEXT(tab->t->table) }, e) == 0) {
 		for (int row = 0; row < db_rows(r); row++)
 			check_rule(&sql, tab, db_value(r, row, 0),
-				   db_value(r, row, 1));
+				   db_value(r, row, 1), db_value(r, row, 2));
 		n = sql.len ? bulk_check_rows(b, tab, &sql, "want", e) : 0;
 	}
 	db_result_free(r);

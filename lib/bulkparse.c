@@ -178,10 +178,15 @@ parse_json(struct bulk_row *row, const struct bulk_record *r, struct verr *e)
 	row->json = json;
 	/* What it is near may be a secret. */
 	if (!json)
-		return verr_set(e, VERR_INPUT, "not JSON: %.*s at column %d",
-				near(error.text), error.text, error.column);
+		verr_set(e, VERR_INPUT, "not JSON: %.*s at column %d",
+			 near(error.text), error.text, error.column);
+	else if (!json_is_object(json))
+		verr_set(e, VERR_INPUT, "not a JSON object");
 	if (!json_is_object(json))
-		return verr_set(e, VERR_INPUT, "not a JSON object");
+		return r->line > 1 ? -1
+				   : verr_add(e, "\nhint: each line is a whole "
+						 "object; CSV needs an entity: "
+						 "ENTITY apply FILE");
 	json_object_foreach (row->json, name, value) {
 		text = text_of(row, r->text, name, value, e);
 		if (!text || add_member(row, name, text, e) == -1)
@@ -193,6 +198,27 @@ parse_json(struct bulk_row *row, const struct bulk_record *r, struct verr *e)
 /* --- CSV -------------------------------------------------------------- */
 
 static int
+check_names(const struct bulk *b, struct verr *e)
+{
+	bool key = false;
+
+	for (int i = 0; i < b->nnames; i++) {
+		key = key || strcmp(b->names[i], "key") == 0;
+		for (int j = 0; j < i; j++)
+			if (strcmp(b->names[i], b->names[j]) == 0)
+				return verr_set(e, VERR_INPUT,
+						"column '%s' is there twice",
+						b->names[i]);
+	}
+	if (key)
+		return 0;
+	return verr_set(e, VERR_INPUT,
+			"there is no column 'key'\n"
+			"hint: the first line names the columns, with commas "
+			"between them");
+}
+
+static int
 parse_header(struct bulk *b, const struct bulk_record *r, struct verr *e)
 {
 	b->file.csv = true;
@@ -201,15 +227,7 @@ parse_header(struct bulk *b, const struct bulk_record *r, struct verr *e)
 		return verr_set(e, VERR_RETRY, "out of memory");
 	b->nnames = csv_split(b->header.data, b->names,
 			      sizeof(b->names) / sizeof(b->names[0]), e);
-	if (b->nnames == -1)
-		return -1;
-	for (int i = 0; i < b->nnames; i++)
-		for (int j = 0; j < i; j++)
-			if (strcmp(b->names[i], b->names[j]) == 0)
-				return verr_set(e, VERR_INPUT,
-						"column '%s' is there twice",
-						b->names[i]);
-	return 0;
+	return b->nnames == -1 ? -1 : check_names(b, e);
 }
 
 static int

@@ -12,6 +12,9 @@
 #include "csv.h"
 #include "utf8.h"
 
+/* Bytes of a record that is no record. */
+enum { TEXT_MAX = 4096 };
+
 /* --- the list --------------------------------------------------------- */
 
 static struct bulk_error *
@@ -153,7 +156,7 @@ add_json(struct buf *out, const struct buf *record, const char *reason)
 		buf_puts(out, "{\"reason\":");
 		utf8_json(out, reason, strlen(reason));
 		buf_puts(out, ",\"text\":");
-		utf8_json(out, record->data, len < 4096 ? len : 4096);
+		utf8_json(out, record->data, len < TEXT_MAX ? len : TEXT_MAX);
 		buf_puts(out, "}\n");
 	}
 	free(text);
@@ -215,7 +218,11 @@ write_all(struct bulk *b, FILE *file, struct verr *e)
 		buf_clear(&record);
 		buf_clear(&reasons);
 		i = add_reasons(b, i, &reasons);
-		rc = bulk_file_fetch(&b->file, error->offset, error->size,
+		/* Of what is too long, its beginning tells which line it is. */
+		rc = bulk_file_fetch(&b->file, error->offset,
+				     error->size > BULK_RECORD_MAX + 2
+					     ? TEXT_MAX
+					     : error->size,
 				     &record, e);
 		if (rc == 0 && b->file.csv)
 			add_csv(b, &out, &record, reasons.data);

@@ -373,12 +373,11 @@ imply_type(struct draft *d, bool with_user, struct verr *e)
 
 /* Is it a field that a line of an extension may hold for its user? */
 static bool
-is_of_user(const struct draft *d, const char *name)
+is_of_user(struct bulk *b, const struct bulk_table *tab, const char *name)
 {
-	return strcmp(d->tab->t->name, "extension") == 0 &&
-	       !find_column(d->tab, name) &&
-	       !entity_field_find(d->tab->t, name) &&
-	       find_column(bulk_table_of(d->b, entity_find("user")), name);
+	return strcmp(tab->t->name, "extension") == 0 &&
+	       !find_column(tab, name) && !entity_field_find(tab->t, name) &&
+	       find_column(bulk_table_of(b, entity_find("user")), name);
 }
 
 /* Those of the line's fields that are the draft's own. */
@@ -391,7 +390,7 @@ put_members(struct draft *d, const struct bulk_row *row,
 		const struct bulk_column *c;
 		struct verr why;
 
-		if (is_of_user(line, m->name) != (d != line))
+		if (is_of_user(d->b, line->tab, m->name) != (d != line))
 			continue;
 		why.kind = VERR_NONE;
 		c = find_column(d->tab, m->name);
@@ -503,6 +502,25 @@ take(struct bulk *b, const struct bulk_record *r, const struct bulk_row *row,
 	return rc;
 }
 
+/* A column that is wrong is told once, not for each line. */
+static int
+check_header(struct bulk *b, struct verr *e)
+{
+	static const char *const others[] = { "entity", "key", "reason" };
+	const struct bulk_table *tab = bulk_table_of(b, b->o->only);
+
+	for (int i = 0; i < b->nnames; i++) {
+		const char *name = b->names[i];
+		bool known = find_column(tab, name) || is_of_user(b, tab, name);
+
+		for (size_t j = 0; j < sizeof(others) / sizeof(others[0]); j++)
+			known = known || strcmp(name, others[j]) == 0;
+		if (!known)
+			return unknown_field(tab->t, name, e);
+	}
+	return 0;
+}
+
 int
 bulk_take(struct bulk *b, const struct bulk_record *r, struct verr *e)
 {
@@ -512,6 +530,8 @@ bulk_take(struct bulk *b, const struct bulk_record *r, struct verr *e)
 	int rc = bulk_parse(b, &row, r, &why);
 
 	head = head && b->file.csv;
+	if (rc == 0 && head)
+		rc = check_header(b, &why);
 	if (rc == -1 && (why.kind != VERR_INPUT || head)) {
 		*e = why;
 		if (head)

@@ -15,6 +15,18 @@ bulk_sql_run(struct bulk *b, struct buf *sql, struct verr *e)
 	return rc;
 }
 
+void
+bulk_sql_literal(struct buf *sql, const char *text, size_t max)
+{
+	buf_putc(sql, '\'');
+	for (size_t i = 0; i < max && text[i]; i++) {
+		if (text[i] == '\'')
+			buf_putc(sql, '\'');
+		buf_putc(sql, text[i]);
+	}
+	buf_putc(sql, '\'');
+}
+
 static const char *
 default_of(const struct bulk_table *tab, size_t i)
 {

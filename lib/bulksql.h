@@ -13,6 +13,9 @@
 /* Statements without a result; `sql` is empty afterwards. */
 int bulk_sql_run(struct bulk *b, struct buf *sql, struct verr *e);
 
+/* A message of ours as a constant, `max` bytes of it at most. */
+void bulk_sql_literal(struct buf *sql, const char *text, size_t max);
+
 /* " from stage as s ... join ..." with every alias. */
 void bulk_sql_from(struct buf *sql, const struct bulk_table *tab);
 /* The key of s, as text. */

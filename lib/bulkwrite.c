@@ -148,10 +148,9 @@ reject_line(struct bulk *b, struct bulk_table *tab, long line,
 	struct buf sql = BUF_INIT;
 	long n;
 
-	buf_puts(&sql, "select s.x_line, s.x_record, s.x_size, '");
-	for (const char *p = why->msg; *p; p++)
-		buf_printf(&sql, *p == '\'' ? "''" : "%c", *p);
-	buf_puts(&sql, "', ");
+	buf_puts(&sql, "select s.x_line, s.x_record, s.x_size, ");
+	bulk_sql_literal(&sql, why->msg, SIZE_MAX);
+	buf_puts(&sql, ", ");
 	bulk_sql_key(&sql, tab->t);
 	buf_printf(&sql, " from pg_temp.stage_%s as s where s.x_line = %ld",
 		   tab->t->table, line);

@@ -50,20 +50,35 @@ static const struct {
 	{ "_email_check", "an address such as name@example.com" },
 };
 
-const char *
-entity_rule(const char *msg)
+static const char *
+find(const char *constraint, size_t len)
 {
-	const char *state = strstr(msg, " [23514, ");
-	size_t len = strlen(msg), n;
-
-	if (!state || !len || msg[len - 1] != ']')
-		return NULL;
-	len--;
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-		n = strlen(rules[i].constraint);
+		size_t n = strlen(rules[i].constraint);
+
 		if (n <= len &&
-		    memcmp(msg + len - n, rules[i].constraint, n) == 0)
+		    memcmp(constraint + len - n, rules[i].constraint, n) == 0)
 			return rules[i].rule;
 	}
 	return NULL;
+}
+
+const char *
+entity_rule_of(const char *constraint)
+{
+	return find(constraint, strlen(constraint));
+}
+
+const char *
+entity_rule(const char *msg)
+{
+	static const char state[] = " [23514, ";
+	const char *name = strstr(msg, state);
+	size_t len;
+
+	if (!name)
+		return NULL;
+	name += sizeof(state) - 1;
+	len = strlen(name);
+	return len && name[len - 1] == ']' ? find(name, len - 1) : NULL;
 }

@@ -8,6 +8,8 @@
 #ifndef ENTITYRULE_H
 #define ENTITYRULE_H
 
+/* In words, perhaps with a line "hint: ...", or NULL. */
+const char *entity_rule_of(const char *constraint);
 /* The rule that a message of the database is about, or NULL. */
 const char *entity_rule(const char *msg);
 

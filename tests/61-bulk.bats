@@ -283,7 +283,7 @@ mistakes() {
 	line 2: domain 'A.example.com': 'A' is not allowed in domain
 	line 4: user 'twice@pbx.example.com': it is on line 3 already
 	line 5: member 'none/twice@pbx.example.com': queue 'none@pbx.example.com' does not exist
-	line 6: extension '501@pbx.example.com': it breaks the rule
+	line 6: extension '501@pbx.example.com': type 'user' has a user, and no other type has one (set type
 	line 7: extension '502@pbx.example.com': field 'user': user 'nobody@pbx.example.com' does not exist
 	line 8: trunk 'hostless': needs the field 'host'
 	line 9: trunk 'a b':
@@ -329,6 +329,41 @@ mistakes() {
 	[[ $(tail -n 1 "$rejects") == 'wrong@pbx.example.com,"a,b","user '* ]]
 }
 
+@test "what is rejected of a huge line is its beginning" {
+	{
+		printf '{"entity":"user","key":"huge@pbx.example.com","full_name":"'
+		head -c 10000000 /dev/zero | tr '\0' x
+		printf '"}\n{"entity":"user","key":"small@pbx.example.com"}\n'
+	} >"$BATS_TEST_TMPDIR/huge"
+	rejects=$BATS_TEST_TMPDIR/rejects
+	run -65 voip-ext apply --partial --rejects "$rejects" "$BATS_TEST_TMPDIR/huge"
+	[[ $output == *"1 added, "*"1 rejected"* ]]
+	[ "$(stat -c %s "$rejects")" -lt 5000 ]
+	[[ $(jq -r .text "$rejects") == '{"entity":"user","key":"huge@'* ]]
+	run -65 voip-ext apply "$rejects"
+	[[ $output == *"line 1: no member 'entity'"* ]]
+}
+
+@test "what is rejected of CSV is applied when it is mended" {
+	printf 'key,full_name,email\n%s\n%s\n%s\n%s\n' \
+		'c1@pbx.example.com,"a ""b"", c",c@example.com' \
+		'c2@pbx.example.com,"a ""b"", c",wrong' \
+		'c3@pbx.example.com,"two' 'lines, ""three""",' \
+		>"$BATS_TEST_TMPDIR/csv"
+	rejects=$BATS_TEST_TMPDIR/rejects
+	run -65 voip-ext user apply --partial --rejects "$rejects" "$BATS_TEST_TMPDIR/csv"
+	[[ $output == *"1 added, 0 changed, 0 removed, 0 unchanged, 2 rejected"* ]]
+	run -65 voip-ext user apply "$rejects"
+	[[ $output == *"line 2: user 'c2@"*"line 3: user 'c3@"*"2 lines of"* ]]
+	sed -i -e 's/,wrong,/,right@example.com,/' -e 's/"two/"/' "$rejects"
+	sed -i -z 's/"\nlines/"lines/' "$rejects"
+	run -0 voip-ext user apply "$rejects"
+	[ "$output" = "2 added, 0 changed, 0 removed, 0 unchanged" ]
+	[ "$(look "select string_agg(full_name, ';' order by username)
+		from voip.users where username ~ '^c[123]'")" = \
+		'a "b", c;a "b", c;lines, "three"' ]
+}
+
 @test "a byte order mark, CR LF and empty lines do no harm" {
 	printf '\xef\xbb\xbf{"entity":"group","key":"bom@pbx.example.com"}\r\n\r\n\n' |
 		voip-ext apply -
@@ -339,6 +374,14 @@ mistakes() {
 	printf 'key,description,key\n' >"$csv"
 	run -65 voip-ext group apply "$csv"
 	[[ $output == *"column 'key' is there twice"* ]]
+	printf 'key;description\n' >"$csv"
+	run -65 voip-ext group apply "$csv"
+	[[ $output == *"there is no column 'key'"*"with commas between them"* ]]
+	printf 'key,nope\nx@pbx.example.com,1\ny@pbx.example.com,2\n' >"$csv"
+	run -65 voip-ext apply group "$csv"
+	[ "${lines[0]}" = "voip-ext: line 1: 'group' has no field 'nope'" ]
+	run -65 voip-ext apply "$csv"
+	[[ $output == *"line 1: not JSON: "*"CSV needs an entity"* ]]
 	printf 'key,description\nx@pbx.example.com\n' >"$csv"
 	run -65 voip-ext group apply "$csv"
 	[[ $output == *"line 2: 1 fields, but the first line names 2"* ]]
