@@ -33,7 +33,7 @@ END
 	chmod 755 "$sockets/answer"
 	socat UNIX-LISTEN:"$socket",fork EXEC:"$sockets/answer $1 $seen" 3>&- &
 	server=$!
-	for _ in {1..100}; do
+	for _ in {1..600}; do
 		[ ! -S "$socket" ] || return 0
 		sleep 0.05
 	done

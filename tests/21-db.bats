@@ -38,7 +38,7 @@ teardown() {
 	second=$(free_port)
 	cluster_start tcp listen_addresses=127.0.0.1 "port=$second"
 	black_hole
-	export VOIP_DATABASE_CONNECT_TIMEOUT=300ms
+	export VOIP_DATABASE_CONNECT_TIMEOUT=1500ms
 	export VOIP_DATABASE="host=127.0.0.1,127.0.0.1 port=$port,$second dbname=postgres"
 	run -0 db-tool server
 	[[ $output == *" primary read-write 127.0.0.1:$second" ]]

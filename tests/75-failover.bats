@@ -47,9 +47,9 @@ failover_on() {
 	PGHOST=$cluster_base/$1 voip-failover "${@:2}"
 }
 
-# The command succeeds within 20 s.
+# The command succeeds within a minute.
 eventually() {
-	for _ in {1..400}; do
+	for _ in {1..1200}; do
 		! "$@" || return 0
 		sleep 0.05
 	done

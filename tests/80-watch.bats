@@ -287,7 +287,7 @@ delete user chosen@b.example"
 }
 
 @test "a reader that goes away ends it, also when nothing changes" {
-	PGUSER=voip_watch timeout 20 voip-watch 3>&- 2>"$dir/log" |
+	PGUSER=voip_watch timeout 60 voip-watch 3>&- 2>"$dir/log" |
 		head -n 1 >"$dir/lines"
 	[ "${PIPESTATUS[*]}" = "0 0" ]
 	[ "$(cat "$dir/lines")" = '{"op":"resync"}' ]
@@ -317,7 +317,7 @@ delete user chosen@b.example"
 	wait_for grep -q 'the reader is too slow' "$dir/log"
 	sql "select pg_notify('voip_changed', '{\"table\":\"users\",
 		\"op\":\"update\",\"key\":\"last\"}')"
-	timeout 20 sed '/"last"/q' <&"$slow" >"$dir/read"
+	timeout 60 sed '/"last"/q' <&"$slow" >"$dir/read"
 	exec {slow}<&-
 	[ "$(jq -r .op "$dir/read" | sort -u)" = $'resync\nupdate' ]
 	[ "$(wc -l <"$dir/read")" -lt 20000 ]
@@ -414,7 +414,7 @@ servers() {
 }
 
 @test "a server that is frozen as a whole is a resync when it thaws" {
-	export VOIP_DATABASE_TIMEOUT=300ms VOIP_WATCH_PROBE=50ms
+	export VOIP_DATABASE_TIMEOUT=2s VOIP_WATCH_PROBE=50ms
 	export VOIP_DATABASE_CONNECT_TIMEOUT=300ms WATCH_ROLE=postgres
 	export VOIP_DATABASE="host=$cluster_base/cold dbname=postgres"
 	cluster_init cold
@@ -423,7 +423,7 @@ servers() {
 	postmaster=$(head -n 1 "$cluster_base/cold/postmaster.pid")
 	mapfile -t processes < <(echo "$postmaster"; pgrep -P "$postmaster")
 	kill -STOP "${processes[@]}"
-	wait_for grep -q 'database: the database did not answer within 300 ms' \
+	wait_for grep -q 'database: the database did not answer within 2000 ms' \
 		"$dir/log"
 	kill -CONT "${processes[@]}"
 	wait_for lines 1
@@ -478,11 +478,11 @@ end() {
 	end voip-watch "exec '$BUILD/bin/voip-watch'"
 	# shellcheck disable=SC2016 # for the stand-in's shell
 	end voip-reload 'read -r line; echo "$line"; exit 70'
-	run -70 --separate-stderr timeout 20 bash -o pipefail -c "$(unit_command)"
+	run -70 --separate-stderr timeout 60 bash -o pipefail -c "$(unit_command)"
 	[ "$output" = '{"op":"resync"}' ]
 	end voip-watch 'echo resync; exit 78'
 	end voip-reload 'cat'
-	run -78 timeout 20 bash -o pipefail -c "$(unit_command)"
+	run -78 timeout 60 bash -o pipefail -c "$(unit_command)"
 	[ "$output" = resync ]
 }
 

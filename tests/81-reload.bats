@@ -20,7 +20,7 @@ setup_file() {
 			('carrier', 'sip.example.net')"
 	kamailio_start
 	export VOIP_FREESWITCH_GATEWAY_WAIT=50ms VOIP_DATABASE_BACKOFF=50ms
-	export VOIP_RELOAD_TIMEOUT=5s
+	export VOIP_RELOAD_TIMEOUT=20s
 }
 
 teardown_file() {
@@ -63,7 +63,18 @@ told() {
 }
 
 reload() {
-	PGUSER=voip_reload voip-reload "$@"
+	PGUSER=voip_reload voip-reload --wait 30s "$@"
+}
+
+# away ARGUMENT...: one change, and the end when the log says that the peer is
+# away; $output is the log, $status the exit status.
+away() {
+	reload_lines --wait 50ms "$@"
+	printf 'update\textension\t1@a.example\ta.example\n' >&9
+	wait_for grep -q 'peer is away' "$dir/log"
+	lines_end
+	output=$(<"$dir/log")
+	rm "$dir/lines"
 }
 
 # reload_lines: in the background; its lines come through descriptor 9.
@@ -319,10 +330,15 @@ freeswitch	xml_flush_cache id 1001 a.example" ]
 		3>&- &
 	started+=($!)
 	wait_for bash -c "exec 3<>/dev/tcp/127.0.0.1/$port"
-	VOIP_KAMAILIO_RPC=http://127.0.0.1:$port/RPC VOIP_RELOAD_TIMEOUT=30s \
-		run -75 reload --wait 300ms user bob@a.example
-	[[ "$output" == *"voip-reload: kamailio has not got everything: it takes more time"* ]]
+	VOIP_KAMAILIO_RPC=http://127.0.0.1:$port/RPC VOIP_RELOAD_TIMEOUT=60s \
+		reload_lines --wait 50ms
+	printf 'update\tuser\tbob@a.example\ta.example\n' >&9
+	wait_for grep -q 'applied peer=freeswitch' "$dir/log"
 	grep -q 'id.bob' "$dir/fs/log"
+	lines_end
+	[ "$status" -eq 75 ]
+	grep -q 'voip-reload: kamailio has not got everything: it takes more time' \
+		"$dir/log"
 }
 
 @test "a peer that was lost gets a resync when it is back" {
@@ -403,12 +419,13 @@ freeswitch	xml_flush_cache id 1001 a.example" ]
 
 @test "a wrong password and a refused address are named, with what to do" {
 	freeswitch
-	VOIP_FREESWITCH_PASSWORD=wrong run -75 reload --freeswitch-only \
-		--wait 100ms extension 1@a.example
+	VOIP_FREESWITCH_PASSWORD=wrong away --freeswitch-only
+	[ "$status" -eq 75 ]
 	[[ "$output" == *"freeswitch has not got everything: FreeSWITCH at '127.0.0.1:$fs_port': the password is refused"*"hint: freeswitch_password"* ]]
 	stop_process "$fs"
 	freeswitch denied
-	run -75 reload --freeswitch-only --wait 100ms extension 1@a.example
+	away --freeswitch-only
+	[ "$status" -eq 75 ]
 	[[ "$output" == *"this address is refused"*"hint: apply-inbound-acl"* ]]
 }
 
@@ -437,8 +454,8 @@ freeswitch	xml_flush_cache id 1001 a.example" ]
 
 @test "something else at Kamailio's address is told" {
 	freeswitch
-	VOIP_KAMAILIO_RPC=${VOIP_KAMAILIO_RPC%/RPC}/other run -75 reload \
-		--kamailio-only --wait 200ms extension 1@a.example
+	VOIP_KAMAILIO_RPC=${VOIP_KAMAILIO_RPC%/RPC}/other away --kamailio-only
+	[ "$status" -eq 75 ]
 	[[ "$output" == *"the answer with status 404 is not JSON-RPC"*"hint: kamailio.cfg"* ]]
 }
 
@@ -474,7 +491,7 @@ xml_flush_cache" ]
 	remember auth alice@a.example
 	start=${EPOCHREALTIME/[.,]/}
 	sql "update voip.users set full_name = 'Alice' where username = 'alice'"
-	while has auth alice@a.example; do :; done
+	wait_for gone auth alice@a.example
 	end=${EPOCHREALTIME/[.,]/}
 	wait_for grep -q 'id.alice' "$dir/fs/log"
 	echo "# from the UPDATE to Kamailio: $(((end - start) / 1000)) ms," \

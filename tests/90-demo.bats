@@ -15,7 +15,7 @@ teardown() {
 		kill "$terminal" 2>/dev/null || :
 		wait "$terminal" || :
 	fi
-	for _ in {1..100}; do # the demo removes its own folder
+	for _ in {1..600}; do # the demo removes its own folder
 		[ -n "$(ls -A "$short")" ] || break
 		sleep 0.1
 	done
@@ -85,7 +85,7 @@ assert_demo_output() {
 		script -qefc "$long/tree/tests/demo/run" "$long/seen" <"$long/keys" >/dev/null 2>&1 &
 	terminal=$!
 	exec 7>"$long/keys"
-	for _ in {1..600}; do
+	for _ in {1..1800}; do
 		! grep -qs 'until Ctrl-C' "$long/seen" || break
 		kill -0 "$terminal" || break
 		sleep 0.1

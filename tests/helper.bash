@@ -8,7 +8,7 @@
 #
 #   sql STATEMENT       psql, tab-separated rows without a head
 #   free_port           prints a TCP port of 127.0.0.1 that nobody has
-#   wait_for COMMAND... until it succeeds, 20 s at most, else what it printed
+#   wait_for COMMAND... until it succeeds, 30 s at most, else what it printed
 #   stop_process PID    SIGTERM, and wait until it is gone
 # shellcheck shell=bash
 
@@ -51,7 +51,7 @@ free_port() {
 }
 
 wait_for() {
-	local end=$((SECONDS + 20)) output=
+	local end=$((SECONDS + 30)) output=
 
 	until output=$("$@" 2>&1); do
 		[ "$SECONDS" -lt "$end" ] || {

@@ -95,7 +95,7 @@ activate() {
 		-E "ASAN_OPTIONS=${ASAN_OPTIONS:-}" \
 		"$BUILD/bin/$1" </dev/null >"$out/$1.log" 2>&1 &
 	servers+=($!)
-	for _ in {1..100}; do
+	for _ in {1..1200}; do
 		! listening "$2" || return 0
 		kill -0 $! 2>/dev/null || return 1
 		sleep 0.05
