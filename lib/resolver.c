@@ -9,6 +9,7 @@
 #include "changes.h"
 #include "conf.h"
 #include "db.h"
+#include "dbpool.h"
 #include "depends.h"
 #include "hash.h"
 #include "log.h"
@@ -41,14 +42,17 @@ struct ask {
 	uint64_t hash;
 	int64_t began_ms;
 	struct loop_timer patience;
+	struct db *db;  /* that was asked last */
 	bool is_late;   /* its time of patience is over */
+	bool again;     /* the writer's own connection, when another failed */
 	bool elsewhere; /* not at the server that listens */
 };
 
 struct resolver {
 	struct loop *loop;
-	struct db *writer; /* and listener */
-	struct db *any;    /* not connected before it is needed */
+	struct db *writer;   /* and listener */
+	struct dbpool *pool; /* of connections to the same server */
+	struct db *any;      /* not connected before it is needed */
 	struct brake *brake;
 	struct cache *cache;
 	struct changes *changes;
@@ -269,7 +273,8 @@ failed(struct ask *ask, const struct verr *e)
 
 	if (e->kind == VERR_RETRY && !ask->elsewhere &&
 	    time_left(ask) > HURRY_MS) {
-		ask->elsewhere = true;
+		ask->again = ask->db != ask->resolver->writer;
+		ask->elsewhere = !ask->again;
 		send(ask);
 		return;
 	}
@@ -306,8 +311,11 @@ send(struct ask *ask)
 
 	ask->ticket = cache_ticket(v->cache);
 	metric_add(METRIC_CACHE_QUESTIONS, 1);
-	db_send(ask->elsewhere ? v->any : v->writer, q->sql, q->nparams,
-		q->params, time_left(ask), on_result, ask);
+	ask->db = ask->elsewhere ? v->any
+		  : ask->again   ? v->writer
+				 : dbpool_choose(v->pool);
+	db_send(ask->db, q->sql, q->nparams, q->params, time_left(ask),
+		on_result, ask);
 }
 
 static struct ask *
@@ -397,10 +405,10 @@ resync(struct resolver *v)
 {
 	metric_add(METRIC_CACHE_RESYNCS, 1);
 	cache_changed(v->cache, NULL, NULL);
-	/* Under way there is only what was sent after LISTEN. */
+	/* Under way there it has only what was sent after LISTEN. */
 	for (size_t i = 0; i < ASK_BUCKETS; i++)
 		for (struct ask *ask = v->asks[i]; ask; ask = ask->next)
-			if (!ask->elsewhere)
+			if (ask->db == v->writer)
 				ask->ticket = cache_ticket(v->cache);
 }
 
@@ -430,6 +438,12 @@ ask_for_trusted(struct resolver *v)
 		0, NULL, 0, on_trusted, v);
 }
 
+static size_t
+pool_size(void)
+{
+	return service_is_single() ? 1 : (size_t)conf_int("dirxml_connections");
+}
+
 static void
 on_writer(bool up, void *arg)
 {
@@ -439,6 +453,7 @@ on_writer(bool up, void *arg)
 	if (up) {
 		log_info("the database tells its changes");
 		resync(v);
+		dbpool_renew(v->pool, pool_size());
 		ask_for_trusted(v);
 	} else {
 		log_warning("the database does not tell its changes: an "
@@ -501,7 +516,8 @@ resolver_new(struct loop *loop, struct brake *brake, struct verr *e)
 		goto fail;
 	options.session_attrs = "read-write";
 	v->writer = db_new(&options, e);
-	if (!v->writer)
+	if (!v->writer ||
+	    !(v->pool = dbpool_new(loop, v->writer, &options, pool_size(), e)))
 		goto fail;
 	db_attach(v->any, loop);
 	db_attach(v->writer, loop);
@@ -529,6 +545,7 @@ resolver_free(struct resolver *v)
 			ask->elsewhere = true;
 	if (v->writer)
 		db_on_state(v->writer, NULL, NULL);
+	dbpool_free(v->pool);
 	db_free(v->writer);
 	db_free(v->any);
 	changes_free(v->changes);
@@ -557,6 +574,7 @@ resolver_reload(struct resolver *v)
 	/* The documents were made of the former settings. */
 	cache_changed(v->cache, NULL, NULL);
 	db_reload(v->writer);
+	dbpool_renew(v->pool, pool_size());
 	if (db_is_up(v->any))
 		db_reload(v->any);
 }

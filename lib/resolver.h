@@ -9,8 +9,9 @@
  *   4. VERR_RETRY: it cannot be known now.
  *
  * Coherence.  Changes are told on the primary only (NOTIFY), and a standby may
- * lag behind what it told; so questions go over the very connection that
- * listens, to the server that takes writes.  While there is none, questions go
+ * lag behind what it told; so questions go to the server that takes writes,
+ * while a connection to it listens: over that one, or others that are made
+ * after it and share the load (dbpool.h).  While there is none, questions go
  * to any server of the connection string; nobody tells changes then, and an
  * answer counts until its time to live is over.  When the connection that
  * listens is back, everything is asked anew.

@@ -8,6 +8,7 @@
 
 lookups=${LOOKUPS:-20000}
 rounds=${ROUNDS:-5}
+users=${USERS:-100000}
 server_cpu=()
 client_cpu=()
 if [ "$(nproc)" -gt 1 ]; then
@@ -51,13 +52,18 @@ best() {
 		NR == 1 || $3 < c { c = $3 } END { print r, p, c }' "$1"
 }
 
-start_dirxml() { # SETTING...
+start_dirxml() {
+	[ -z "${dirxml_pid:-}" ] || return 0
 	dirxml_port=$(free_port)
-	printf '%s\n' brake_user=0 brake_address=0 "$@" >>"$VOIP_CONFIG"
 	activate voip-dirxml "$dirxml_port" voip_dirxml
 	dirxml_pid=${servers[-1]}
-	load "$dirxml_port" 200 >/dev/null
-	pin_server "$dirxml_pid"
+	curl -s -o /dev/null "http://127.0.0.1:$dirxml_port/health"
+	sleep 1
+	dirxml_idle=$(resident "$dirxml_pid")
+}
+
+resident() { # PID, in KiB
+	awk '/^VmRSS/ { print $2 }' "/proc/$1/status"
 }
 
 # The same POSTs, and for an answer a file of 1 KB.
@@ -128,6 +134,88 @@ against_nginx() { # NAME OPTION...
 bench_lookups() {
 	start_dirxml
 	start_nginx
+	load "$dirxml_port" 200 >/dev/null
+	pin_server "$dirxml_pid"
 	against_nginx 'lookups'
 	against_nginx 'kept alive' --keep-alive
+}
+
+# Users 100000 and up, each with a number.
+many_users() {
+	awk -v n="$users" 'BEGIN {
+		for (i = 100000; i < 100000 + n; i++) {
+			printf "{\"entity\":\"user\",\"key\":\"%d@pbx.example.com\"," \
+				"\"full_name\":\"User %d\",\"ha1\":\"%032d\"," \
+				"\"ha1b\":\"%032d\"}\n", i, i, i, i
+			printf "{\"entity\":\"extension\",\"key\":" \
+				"\"%d@pbx.example.com\",\"type\":\"user\"," \
+				"\"user\":\"%d\"}\n", i, i
+		} }' >"$tmp/users.jsonl"
+	PGUSER=voip_ext voip-ext apply "$tmp/users.jsonl" >>"$out/users.log"
+	rm "$tmp/users.jsonl"
+	psql -XqAt -d voip_platform -c 'vacuum analyze voip.users, voip.extensions'
+}
+
+# The statement of such a lookup, as the server's log has it, for pgbench.
+lookup_statement() {
+	PGOPTIONS='-c log_statement=all' voip-dirxml \
+		--user 100000@pbx.example.com >"$out/user.xml"
+	sed -n 's/.*execute [^:]*: \(select d\.domain.*\)/\1/p' "$tmp/pg.log" |
+		tail -n 1 | sed 's/::/::/g; s/\$1/:domain/g; s/\$2/:name/g'
+}
+
+# Each key once, nothing of it in memory; nobody is pinned, since pgbench's
+# sessions are as many as its clients.
+bench_cold() {
+	local i ours peer client_cpu=()
+	start_dirxml
+	many_users
+	{
+		echo "\\set name random(100000, $((99999 + users)))"
+		lookup_statement
+	} >"$tmp/lookup.sql"
+	: >"$tmp/ours"
+	: >"$tmp/theirs"
+	for ((i = 0; i < 4; i++)); do
+		load "$dirxml_port" $((users / 4)) \
+			--users $((100000 + i * users / 4)):$((users / 4)) |
+			tee -a "$out/lookups.txt" |
+			awk '{ print $8, 0, 0 }' >>"$tmp/ours"
+		"$cluster_bin/pgbench" -n -M prepared -c "$clients" -T 3 \
+			-D domain=pbx.example.com -f "$tmp/lookup.sql" \
+			voip_platform 2>>"$out/pgbench.log" |
+			sed -n 's/^tps = \([0-9.]*\).*/\1 0 0/p' >>"$tmp/theirs"
+	done
+	ours=$(best "$tmp/ours")
+	peer=$(best "$tmp/theirs")
+	report cold "${ours%% *}" "${peer%% *}" 'pgbench, the same SELECT:' \
+		lookups
+	echo "cold: $(curl -s "http://127.0.0.1:$dirxml_port/metrics" |
+		sed -n 's/^voip_dirxml_cache_entries //p') answers in memory," \
+		"$(($(resident "$dirxml_pid") / 1024)) MiB resident;" \
+		"idle $((dirxml_idle / 1024)) MiB"
+}
+
+# Changes of 10,000 users told one by one while lookups of others go on.
+bench_burst() {
+	local i quiet noisy writer
+	start_dirxml
+	load "$dirxml_port" 2000 >/dev/null
+	pin_server "$dirxml_pid"
+	for ((i = 0; i < rounds; i++)); do
+		measure "$dirxml_pid" "$dirxml_port" "$lookups" >>"$tmp/quiet"
+		psql -XqAt -d voip_platform -o /dev/null -c "select pg_notify(
+			'voip_changed', json_build_object('table', 'users',
+			'op', 'update', 'domain', 'pbx.example.com',
+			'key', i::text)::text)
+			from generate_series(100001, 110000) as i" &
+		writer=$!
+		measure "$dirxml_pid" "$dirxml_port" "$lookups" >>"$tmp/noisy"
+		wait "$writer"
+	done
+	quiet=$(best "$tmp/quiet" | cut -d' ' -f2)
+	noisy=$(best "$tmp/noisy" | cut -d' ' -f2)
+	awk -v q="$quiet" -v n="$noisy" 'BEGIN { printf \
+		"burst        %6.0f us at p99, without %5.0f: ratio %.2f\n",
+		n, q, n / q }'
 }
