@@ -76,7 +76,7 @@ const struct conf_row conf_rows[] = {
 	    "milliseconds that FreeSWITCH may keep an answer; 0: none"),
 	DURATION("dirxml_deadline", "1500ms", 10, HOUR,
 		 "how long a lookup waits for the database before it is 503"),
-	INT("dirxml_connections", "4", 1, 64,
+	INT("dirxml_connections", "2", 1, 64,
 	    "connections to the database that lookups may share"),
 	SIZE("dirxml_cache_size", "96M", MIB, TIB,
 	     "memory for answers of voip-dirxml"),
