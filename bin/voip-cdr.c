@@ -62,6 +62,13 @@ show(int argc, const char **argv, struct verr *e)
 }
 
 static int
+raw(int argc, const char **argv, struct verr *e)
+{
+	(void)argc;
+	return print_text(cdrcommand_raw(&c, argv[0], e));
+}
+
+static int
 stats(int argc, const char **argv, struct verr *e)
 {
 	(void)argc;
@@ -92,6 +99,7 @@ static const struct opt_command commands[] = {
 	{ "export", "", "all legs, oldest first, as csv or --format", 0, 0,
 	  export },
 	{ "list", "", "a page of legs, newest first", 0, 0, list },
+	{ "raw", "UUID", "what FreeSWITCH sent, where it is kept", 1, 1, raw },
 	{ "show", "UUID", "the legs of a call as a story", 1, 1, show },
 	{ "stats", "", "attempts, answers, durations", 0, 0, stats },
 	{ .name = NULL },

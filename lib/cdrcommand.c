@@ -135,6 +135,22 @@ cdrcommand_show(struct cdrcommand *c, const char *leg_uuid, struct verr *e)
 	return rc;
 }
 
+int
+cdrcommand_raw(struct cdrcommand *c, const char *leg_uuid, struct verr *e)
+{
+	struct db *db = open_db(c, false, e);
+	int rc = -1;
+
+	if (db && (rc = cdrquery_raw(db, &c->text, leg_uuid, e)) == 0 &&
+	    c->text.len == 0)
+		rc = verr_set(e, VERR_NOTFOUND,
+			      "no body of leg '%.256s' is kept\n"
+			      "hint: set cdr_keep_raw for voip-cdr-flush",
+			      leg_uuid);
+	db_free(db);
+	return rc;
+}
+
 static unsigned
 terminal_width(void)
 {

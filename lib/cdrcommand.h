@@ -26,6 +26,7 @@ struct cdrcommand {
 int cdrcommand_list(struct cdrcommand *c, struct verr *e);
 int cdrcommand_export(struct cdrcommand *c, struct verr *e);
 int cdrcommand_show(struct cdrcommand *c, const char *leg_uuid, struct verr *e);
+int cdrcommand_raw(struct cdrcommand *c, const char *leg_uuid, struct verr *e);
 int cdrcommand_stats(struct cdrcommand *c, struct verr *e);
 /* The directory of mod_json_cdr's files; NULL: setting cdr_import_dir. */
 int

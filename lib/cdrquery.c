@@ -242,6 +242,24 @@ cdrquery_story(struct db *db, struct db_result **r, const char *leg_uuid,
 	return ask(db, &s, r, e);
 }
 
+int
+cdrquery_raw(struct db *db, struct buf *text, const char *leg_uuid,
+	     struct verr *e)
+{
+	static const char sql[] = "select body from voip.cdr_raw"
+				  " where leg_uuid = $1 order by start_time";
+	struct db_result *r = NULL;
+
+	if (db_query(db, &r, sql, 1, &DB_TEXT(leg_uuid), e) == -1)
+		return -1;
+	for (int i = 0; i < db_rows(r); i++) {
+		buf_puts(text, db_value(r, i, 0));
+		buf_putc(text, '\n');
+	}
+	db_result_free(r);
+	return buf_failed(text) ? verr_set(e, VERR_RETRY, "out of memory") : 0;
+}
+
 /* --- statistics ------------------------------------------------------- */
 
 #define BUCKET(unit, form) \

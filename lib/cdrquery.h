@@ -90,6 +90,11 @@ int cdrquery_page(struct db *db, struct db_result **r, const struct cdrquery *q,
 int cdrquery_story(struct db *db, struct db_result **r, const char *leg_uuid,
 		   struct verr *e);
 
+/* Append the kept bodies of legs with this uuid, oldest first, a line each
+ * (cdrraw.h). */
+int cdrquery_raw(struct db *db, struct buf *text, const char *leg_uuid,
+		 struct verr *e);
+
 /* What cdrquery_stats() can group by, separated by spaces. */
 extern const char cdrquery_groups[];
 

@@ -67,6 +67,9 @@ add_start(struct story *s)
 	bool came_in = strcmp(value(s, CDR_CHANNEL_DIRECTION), "outbound") != 0;
 	struct cdrstory_event *event =
 		add(s, CDR_START_TIME, came_in ? "calls" : "rings");
+	const char *caller = *value(s, CDR_ORIGINATOR_UUID)
+				     ? value(s, CDR_ORIGINATOR_UUID)
+				     : value(s, CDR_MEMBER_SESSION_UUID);
 	char other[300];
 
 	if (!event)
@@ -82,13 +85,12 @@ add_start(struct story *s)
 			 value(s, CDR_NETWORK_IP));
 		return;
 	}
-	name_other(s, value(s, CDR_ORIGINATOR_UUID), other, sizeof(other));
+	name_other(s, caller, other, sizeof(other));
 	snprintf(event->detail, sizeof(event->detail), "rings %s%s%s%s%s",
 		 value(s, CDR_DESTINATION_LAST),
 		 *value(s, CDR_GATEWAY) ? " over trunk " : "",
-		 value(s, CDR_GATEWAY),
-		 *value(s, CDR_ORIGINATOR_UUID) ? ", for " : "",
-		 *value(s, CDR_ORIGINATOR_UUID) ? other : "");
+		 value(s, CDR_GATEWAY), *caller ? ", for " : "",
+		 *caller ? other : "");
 }
 
 static void
@@ -134,11 +136,29 @@ add_talk(struct story *s)
 		 value(s, CDR_TRANSFER));
 }
 
+/* blind:UUID, att:UUID */
+static void
+add_transfer(struct story *s)
+{
+	const char *to = strchr(value(s, CDR_TRANSFER_TO), ':');
+	struct cdrstory_event *event;
+	char other[300];
+
+	if (!to || !(event = add(s, CDR_END_TIME, "transfers")))
+		return;
+	name_other(s, to + 1, other, sizeof(other));
+	snprintf(event->detail, sizeof(event->detail), "transfers %s (%.*s)",
+		 other, (int)(to - value(s, CDR_TRANSFER_TO)),
+		 value(s, CDR_TRANSFER_TO));
+}
+
 static void
 add_end(struct story *s)
 {
-	struct cdrstory_event *event = add(s, CDR_END_TIME, "ends");
+	struct cdrstory_event *event;
 
+	add_transfer(s);
+	event = add(s, CDR_END_TIME, "ends");
 	if (event)
 		snprintf(event->detail, sizeof(event->detail),
 			 "%s%s%s, talked %s s%s%s%s%s",
@@ -169,7 +189,7 @@ int
 cdrstory_tell(const struct db_result *legs, cdrstory_fn fn, void *arg,
 	      struct verr *e)
 {
-	const size_t of_a_leg = 8;
+	const size_t of_a_leg = 9;
 	struct story s = { .legs = legs };
 
 	s.events =

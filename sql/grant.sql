@@ -172,7 +172,7 @@ begin
 	grant usage on sequence voip.cdr_queue_id, voip.cdr_queue_turn
 		to voip_cdr_ingest, voip_api, voip_cdr;
 	grant execute on function voip.call_legs(timestamptz, text)
-		to voip_cdr, voip_rec, voip_report, voip_health;
+		to voip_cdr, voip_rec, voip_report;
 	-- the functions that make, list and drop partitions
 	for f in select p.oid from pg_proc as p
 		where p.pronamespace = 'voip'::regnamespace
@@ -201,6 +201,8 @@ grant usage on sequence kamailio.location_id_seq,
 -- --- reports --------------------------------------------------------------
 
 grant select on all tables in schema monitoring to voip_report, voip_health;
+-- who called whom is nothing that a probe needs
+revoke select on monitoring.cdr, monitoring.calls from voip_health;
 
 -- --- one tenant at a time -------------------------------------------------
 -- voip_api and the members of voip_tenant see one tenant (0004-route.sql); the

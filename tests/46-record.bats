@@ -58,6 +58,19 @@ leg() {
 	[ "$output" -eq 2 ]
 }
 
+@test "voip-cdr raw prints a kept body, and says when there is none" {
+	export VOIP_DATABASE="dbname=$PGDATABASE user=voip_cdr"
+	leg '"uuid":"u","account_pin":"4711"'
+	voip-cdr-flush --set cdr_keep_raw=1d \
+		--set database="dbname=$PGDATABASE user=voip_cdr_flush"
+	run -0 voip-cdr raw u
+	[ "$output" = "{\"variables\":{
+		\"start_uepoch\":\"$start\",\"uuid\":\"u\",\"account_pin\":\"(removed)\"}}" ]
+	run -1 voip-cdr raw v
+	[ "$output" = "voip-cdr: no body of leg 'v' is kept
+hint: set cdr_keep_raw for voip-cdr-flush" ]
+}
+
 @test "bodies of calls longer ago than cdr_keep_raw are not kept" {
 	sql "insert into voip.cdr_queue (body) select convert_to(
 		'{\"variables\":{\"uuid\":\"' || d || '\",\"start_uepoch\":\"' ||
@@ -171,13 +184,14 @@ story() {
 		"transfer_history":"1795227611:p-1:uuid_br:c"'
 	leg '"uuid":"b","direction":"outbound","originator":"a",
 		"bridge_uuid":"a","bridge_uepoch":"'"$start"'",
-		"transfer_to":"att:c"'
+		"end_uepoch":"'"$start"'","transfer_to":"att:c"'
 	leg '"uuid":"b2","direction":"inbound","user_name":"1002"'
 	leg '"uuid":"c","direction":"outbound","originator":"b2",
 		"bridge_uuid":"a","bridge_uepoch":"'"$start"'"'
 	leg '"uuid":"z","direction":"inbound"'
 	flushed
 	story a b b2 c
+	[[ $output == *'transfers leg D (att)'* ]]
 	story z
 	run -0 sql "select call_uuid, legs, leg_uuids, transfers, result
 		from voip.calls order by 1"

@@ -3,11 +3,13 @@
  * and the parser read the same.
  */
 
+#include <jansson.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cdr.h"
+#include "cdrraw.h"
 #include "utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -33,11 +35,27 @@ compare_with_parser(const struct cdr *c, const uint8_t *data, size_t size)
 	buf_release(&body);
 }
 
+/* What is kept is JSON still, and has no more to hide. */
+static void
+check_raw(const struct buf *raw)
+{
+	json_t *doc =
+		json_loadb(raw->data, raw->len,
+			   JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	struct buf again = BUF_INIT;
+
+	cdr_raw(&again, raw->data, raw->len);
+	if (!json_is_object(doc) || again.len != raw->len)
+		abort();
+	json_decref(doc);
+	buf_release(&again);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct verr e = VERR_INIT, again = VERR_INIT;
-	struct cdr c = { 0 };
+	struct cdr c = { .want_raw = true };
 	int rc = cdr_parse(&c, data, size, &e);
 
 	if (rc == -1 && (e.kind != VERR_INPUT || !*e.msg))
@@ -47,6 +65,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (rc == 0 && (!c.value[CDR_LEG_UUID] || !c.value[CDR_START_TIME] ||
 			!c.value[CDR_DIRECTION] || c.start_us <= 0))
 		abort();
+	if (rc == 0)
+		check_raw(&c.raw);
 	for (int i = 0; i < CDR_FIELD_COUNT; i++)
 		if (c.value[i] && (!*c.value[i] ||
 				   !utf8_valid(c.value[i], strlen(c.value[i]))))
