@@ -1,88 +1,80 @@
-/* voip-health: is this node well? */
+/*
+ * voip-health: the verdict on this node, for keepalived; all else is
+ * voip-healthd's.
+ *
+ * `check` is run each second, so this program is linked with nothing but libc
+ * and starts in a millisecond.
+ */
 
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
-#include "health.h"
-#include "opt.h"
-#include "service.h"
+#include "conf.h"
+#include "verdict.h"
+
+#define DAEMON "voip-healthd"
 
 static int
-probe_and_print(struct health *h, struct verr *e)
+complain(const struct verr *e)
 {
-	enum out_format format = OUT_TABLE;
-
-	if (out_format_from_options(&format, e) == -1)
-		return -1;
-	health_probe_all(h);
-	return health_print(h, stdout, format, e);
+	fprintf(stderr, "voip-health: %s\n", e->msg);
+	return e->kind == VERR_NOTFOUND ? 1 : verr_exit(e);
 }
 
 static int
-cmd_status(int argc, const char **argv, struct verr *e)
+judge(const struct verdict *v, bool must_be_primary, struct verr *e)
 {
-	struct health h;
-
-	(void)argc;
-	(void)argv;
-	return probe_and_print(&h, e);
+	if (!v->fit)
+		return verr_set(e, VERR_NOTFOUND, "unfit: %s", v->cause);
+	if (must_be_primary && strcmp(v->role, "primary") != 0)
+		return verr_set(e, VERR_NOTFOUND,
+				"no writable primary: its role is '%s'",
+				v->role);
+	if (must_be_primary && !v->has_address)
+		return verr_set(e, VERR_NOTFOUND,
+				"a primary without the virtual address");
+	return 0;
 }
 
 static int
-cmd_check(int argc, const char **argv, struct verr *e)
+check(bool must_be_primary)
 {
-	const struct probe *fault;
-	struct health h;
+	struct verr e = VERR_INIT;
+	struct verdict v;
 
-	(void)argc;
-	(void)argv;
-	health_probe_all(&h);
-	fault = health_fault(&h);
-	if (!fault)
-		return 0;
-	return verr_set(e, VERR_NOTFOUND, "unhealthy: %s: %s", fault->name,
-			h.results[fault - probes].detail);
+	if (conf_load(&e) == -1 || verdict_read(&v, &e) == -1 ||
+	    judge(&v, must_be_primary, &e) == -1)
+		return complain(&e);
+	return 0;
 }
 
-static const struct service service = {
-	.routes = health_routes,
-	.listen_setting = "health_listen",
-	.start = health_start,
-	.stop = health_stop,
-	.filter = cmd_status,
-};
-
-static struct service_face face;
-
-static const struct poptOption options[] = { SERVICE_OPTIONS(face),
-					     POPT_TABLEEND };
-
-static const struct opt_command commands[] = {
-	{ "check", "", "status 0 when the node is well, 1 when not", 0, 0,
-	  cmd_check },
-	{ "status", "", "print what each probe found (default)", 0, 0,
-	  cmd_status },
-	{ .name = NULL },
-};
-
+/* The daemon stands beside us, wherever that is. */
 static int
-run(int argc, const char **argv, struct verr *e)
+become_daemon(char **argv)
 {
-	if (argc > 0)
-		return verr_set(e, VERR_USAGE, "unknown command '%s'", argv[0]);
-	return service_run(&service, &face, argc, argv, e);
+	char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
+	struct verr e = VERR_INIT;
+	char *slash;
+
+	if (n > 0 && n < (ssize_t)(sizeof(path) - sizeof(DAEMON))) {
+		path[n] = '\0';
+		slash = strrchr(path, '/');
+		memcpy(slash + 1, DAEMON, sizeof(DAEMON));
+		execv(path, argv);
+	}
+	verr_sys(&e, VERR_SYSTEM, "cannot run %s", DAEMON);
+	return complain(&e);
 }
 
 int
-main(int argc, const char **argv)
+main(int argc, char **argv)
 {
-	static const struct opt_program program = {
-		.args = "[COMMAND]",
-		.summary = "Probe this node: database, endpoints, spool.",
-		.options = options,
-		.commands = commands,
-		.run = run,
-		.formats = true,
-	};
-
-	return opt_main(argc, argv, &program);
+	if (argc == 2 && strcmp(argv[1], "check") == 0)
+		return check(false);
+	if (argc == 3 && strcmp(argv[1], "check") == 0 &&
+	    strcmp(argv[2], "--role=primary") == 0)
+		return check(true);
+	return become_daemon(argv);
 }

@@ -211,6 +211,8 @@ const struct conf_row conf_rows[] = {
 	       "name of PostgreSQL in service.NAME.start and its siblings"),
 	STRING("postgresql_bin_dir", "/usr/lib/postgresql/15/bin",
 	       "directory of pg_ctl, pg_rewind and pg_basebackup"),
+	STRING("postgresql_config_file", "",
+	       "postgresql.conf when it is not in the data directory"),
 	STRING("failover_services", "",
 	       "services that only the primary runs, in their order"),
 	DURATION("service_timeout", "30s", 10, HOUR,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "conf.h"
 #include "db_private.h"
@@ -253,6 +254,17 @@ db_ensure(struct db *db, struct verr *e)
 	return connect_wait(db, e);
 }
 
+static long
+listener_of(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1)
+		return 0;
+	return peer.pid > 0 ? (long)peer.pid : 0;
+}
+
 int
 db_connect(struct db *db, struct db_server *server, struct verr *e)
 {
@@ -269,6 +281,7 @@ db_connect(struct db *db, struct db_server *server, struct verr *e)
 	server->in_recovery = recovery && strcmp(recovery, "on") == 0;
 	server->read_only = server->in_recovery ||
 			    (read_only && strcmp(read_only, "on") == 0);
+	server->postmaster = listener_of(PQsocket(db->conn));
 	snprintf(server->host, sizeof(server->host), "%s:%s", PQhost(db->conn),
 		 PQport(db->conn));
 	return 0;

@@ -171,6 +171,9 @@ struct db_server {
 	bool in_recovery;
 	bool read_only; /* default_transaction_read_only or in recovery */
 	char host[256]; /* which host of the list, and port */
+	/* Of the process that listens, by a unix socket (SO_PEERCRED); else 0.
+	 */
+	long postmaster;
 };
 int db_connect(struct db *db, struct db_server *server, struct verr *e);
 

@@ -20,6 +20,7 @@
 #include "worker.h"
 
 #define TICK_MS   INT64_C(1000)
+#define PAUSE_MAX 6 /* doublings */
 #define FIFO_LINE 512
 #define QUESTIONS 16 /* of the peer, at the same time */
 
@@ -45,6 +46,7 @@ struct follow {
 	bool busy;
 	bool isolated;
 	struct loop_timer tick;
+	int failures; /* of ticks, in a row: each doubles the pause */
 	struct question questions[QUESTIONS];
 	struct question *demand; /* to stop writing, waits for `busy` */
 };
@@ -98,6 +100,8 @@ on_transition(int status, const struct buf *said, void *arg)
 	struct follow *f = arg;
 
 	f->busy = false;
+	if (f->doing == HA_ON_TICK)
+		f->failures = status == 0 ? 0 : f->failures + 1;
 	if (f->doing == HA_ON_PEER && f->demand) {
 		answer(f->demand, status == 0 ? 200 : 409, said->data);
 		f->demand = NULL;
@@ -137,11 +141,12 @@ static void
 on_tick(void *arg)
 {
 	struct follow *f = arg;
+	int doublings = f->failures < PAUSE_MAX ? f->failures : PAUSE_MAX;
 
 	next(f);
 	if (!f->busy)
 		start(f, HA_ON_TICK);
-	loop_timer_set(f->loop, &f->tick, TICK_MS);
+	loop_timer_set(f->loop, &f->tick, TICK_MS << doublings);
 }
 
 /* --- keepalived ------------------------------------------------------- */

@@ -48,10 +48,12 @@ run(const char *program, const char *const *words, struct verr *e)
 	status = command_run_words(argv, NULL, COPY_MS, &said, e);
 	while (said.len && said.data[said.len - 1] == '\n')
 		said.data[--said.len] = '\0';
-	last = strrchr(said.data, '\n');
-	if (status > 0)
+	if (status > 0) {
+		log_error("%s: %s", program, said.data);
+		last = strrchr(said.data, '\n');
 		verr_set(e, VERR_SYSTEM, "%s: status %d: %.400s", program,
 			 status, last ? last + 1 : said.data);
+	}
 	buf_release(&said);
 	return status ? -1 : 0;
 }
@@ -76,22 +78,41 @@ checkpoint_peer(struct verr *e)
 	return rc;
 }
 
+/*
+ * A crashed server must end its own recovery first.  pg_rewind would do it, but
+ * does not find a configuration outside of the data directory.
+ */
+static int
+recover_alone(struct verr *e)
+{
+	const char *config = conf_str("postgresql_config_file");
+	char option[PATH_MAX + 16];
+	const char *const words[] = {
+		"--single", "-F",   "-D",        data_directory(),
+		"-c",       option, "template1", NULL,
+	};
+
+	if (*config)
+		snprintf(option, sizeof(option), "config_file=%s", config);
+	else
+		snprintf(option, sizeof(option), "archive_mode=off");
+	return run("postgres", words, e);
+}
+
 static int
 rewind_directory(struct verr *e)
 {
 	const char *const words[] = {
-		"--target-pgdata",
-		data_directory(),
-		"--source-server",
-		conf_str("peer_replication"),
-		NULL,
+		"--target-pgdata",      data_directory(),
+		"--source-server",      conf_str("peer_replication"),
+		"--no-ensure-shutdown", NULL,
 	};
 
 	if (checkpoint_peer(e) == -1)
 		return verr_wrap(e, "checkpoint on the peer");
 	/* Its own recovery is a primary's; the marker in state.json keeps
 	 * everybody else from a start meanwhile. */
-	if (pg_unmark_standby(e) == -1)
+	if (pg_unmark_standby(e) == -1 || recover_alone(e) == -1)
 		return -1;
 	return run("pg_rewind", words, e);
 }

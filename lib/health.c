@@ -1,25 +1,56 @@
 #include "health.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "conf.h"
 #include "log.h"
-#include "metrics.h"
+#include "verdict.h"
+#include "worker.h"
 
-void
-health_probe_all(struct health *h)
-{
-	for (size_t i = 0; i < PROBE_COUNT; i++)
-		probe_run(&probes[i], &h->results[i]);
-}
+#define BEAT_MS  INT64_C(1000)
+#define VALID_MS INT64_C(3000)
+/* The first round of all probes is over by then. */
+#define ALL_MS INT64_C(30000)
+
+struct watch {
+	struct serving *serving;
+	const struct probe *probe;
+	struct probe_result *result;
+	int *failures;
+	struct worker *worker;
+	struct loop_timer timer; /* the next turn, or the end of this one */
+	int64_t begun_ms;
+	bool again; /* at once */
+};
+
+struct serving {
+	struct health health; /* the first member: health_routes' argument */
+	struct loop *loop;
+	struct watch watches[PROBES_MAX];
+	size_t pending; /* without a result so far */
+	bool once;      /* for people: each probe runs once, no verdict */
+	struct loop_timer beat;
+	long postmaster;
+	int postmaster_fd;
+	char written[256]; /* the cause, to log a change once */
+	bool was_fit;
+};
+
+/* --- the verdict ------------------------------------------------------ */
 
 const struct probe *
 health_fault(const struct health *h)
 {
-	for (size_t i = 0; i < PROBE_COUNT; i++)
+	for (size_t i = 0; i < probe_count(); i++)
 		if (probes[i].class == PROBE_FATAL &&
-		    h->results[i].state == PROBE_FAILED)
+		    (h->failures[i] >= probes[i].fall || h->results[i].at == 0))
 			return &probes[i];
 	return NULL;
 }
@@ -27,12 +58,318 @@ health_fault(const struct health *h)
 enum probe_role
 health_role(const struct health *h)
 {
-	for (size_t i = 0; i < PROBE_COUNT; i++)
+	for (size_t i = 0; i < probe_count(); i++)
 		if (h->results[i].role != PROBE_NO_ROLE &&
 		    h->results[i].state != PROBE_FAILED)
 			return h->results[i].role;
 	return PROBE_NO_ROLE;
 }
+
+static bool
+has_address(const struct health *h)
+{
+	for (size_t i = 0; i < probe_count(); i++)
+		if (h->results[i].has_address)
+			return true;
+	return false;
+}
+
+static void
+judge(const struct health *h, struct verdict *v)
+{
+	static const char *const roles[] = { "none", "primary", "standby" };
+	const struct probe *fault = health_fault(h);
+
+	*v = (struct verdict){
+		.fit = !fault,
+		.has_address = has_address(h),
+		.at_ms = verdict_now_ms(),
+		.valid_ms = VALID_MS,
+	};
+	snprintf(v->role, sizeof(v->role), "%s", roles[health_role(h)]);
+	if (fault) {
+		const struct probe_result *r = &h->results[fault - probes];
+
+		snprintf(v->cause, sizeof(v->cause), "%s: %.200s", fault->name,
+			 r->at ? r->detail : "not yet known");
+	}
+}
+
+static void
+tell(struct serving *s)
+{
+	struct verr e = VERR_INIT;
+	struct verdict v;
+
+	if (s->once)
+		return;
+	judge(&s->health, &v);
+	if (verdict_write(&v, &e) == -1)
+		log_error("%s", e.msg);
+	if (v.fit != s->was_fit)
+		log_event(v.fit ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "verdict",
+			  "state", v.fit ? "fit" : "unfit", "cause",
+			  v.fit ? NULL : v.cause, NULL);
+	s->was_fit = v.fit;
+}
+
+static void
+on_beat(void *arg)
+{
+	struct serving *s = arg;
+
+	tell(s);
+	loop_timer_set(s->loop, &s->beat, BEAT_MS);
+}
+
+/* --- results ---------------------------------------------------------- */
+
+static void
+take_result(struct watch *w, const struct probe_result *r)
+{
+	enum probe_state before = w->result->state;
+	bool first = w->result->at == 0;
+
+	*w->result = *r;
+	w->result->took_ms = loop_now_ms() - w->begun_ms;
+	w->result->at = time(NULL);
+	*w->failures = r->state == PROBE_FAILED ? *w->failures + 1 : 0;
+	if (first)
+		w->serving->pending--;
+	if (!w->serving->once &&
+	    ((first && r->state > PROBE_OFF) || (!first && r->state != before)))
+		log_event(r->state > PROBE_OFF ? LOG_LEVEL_WARNING
+					       : LOG_LEVEL_INFO,
+			  "probe", "name", w->probe->name, "state",
+			  probe_state_word(r->state), "detail", r->detail,
+			  NULL);
+}
+
+/* --- the postmaster --------------------------------------------------- */
+
+static void
+forget_postmaster(struct serving *s)
+{
+	if (s->postmaster_fd != -1) {
+		loop_remove_fd(s->loop, s->postmaster_fd);
+		close(s->postmaster_fd);
+	}
+	s->postmaster_fd = -1;
+	s->postmaster = 0;
+}
+
+static void
+on_postmaster_end(int fd, unsigned events, void *arg)
+{
+	struct watch *w = arg;
+	struct serving *s = w->serving;
+	struct probe_result r = { 0 };
+
+	(void)fd;
+	(void)events;
+	probe_found(&r, PROBE_FAILED, "the postmaster, process %ld, has ended",
+		    s->postmaster);
+	forget_postmaster(s);
+	w->begun_ms = loop_now_ms();
+	take_result(w, &r);
+	*w->failures = w->probe->fall;
+	tell(s);
+}
+
+static void
+watch_postmaster(struct watch *w)
+{
+	struct serving *s = w->serving;
+	struct verr e = VERR_INIT;
+	long pid = w->result->postmaster;
+
+	if (!pid || pid == s->postmaster)
+		return;
+	forget_postmaster(s);
+	s->postmaster_fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+	if (s->postmaster_fd == -1)
+		return; /* it has just ended: the next probe sees that */
+	s->postmaster = pid;
+	if (loop_add_fd(s->loop, s->postmaster_fd, EPOLLIN, on_postmaster_end,
+			w, &e) == -1) {
+		log_warning("%s", e.msg);
+		forget_postmaster(s);
+	}
+}
+
+/* --- turns ------------------------------------------------------------ */
+
+/* In the worker. */
+static int
+work(struct buf *out, void *arg)
+{
+	const struct watch *w = arg;
+	struct probe_result r;
+
+	probe_run(w->probe, &r);
+	buf_add(out, &r, sizeof(r));
+	return buf_failed(out) ? 1 : 0;
+}
+
+static void
+on_result(int status, const struct buf *said, void *arg)
+{
+	struct watch *w = arg;
+	struct probe_result r = { 0 };
+	int64_t left;
+
+	w->worker = NULL;
+	loop_timer_clear(w->serving->loop, &w->timer);
+	if (status == 0 && said->len == sizeof(r))
+		memcpy(&r, said->data, sizeof(r));
+	else
+		probe_found(&r, PROBE_FAILED, "no result within %" PRId64 " ms",
+			    w->probe->timeout_ms);
+	take_result(w, &r);
+	watch_postmaster(w);
+	tell(w->serving);
+	if (w->serving->once)
+		return;
+	left = w->begun_ms + w->probe->interval_ms - loop_now_ms();
+	loop_timer_set(w->serving->loop, &w->timer, left > 0 ? left : 0);
+}
+
+static void
+on_timer(void *arg)
+{
+	struct watch *w = arg;
+	struct probe_result r = { 0 };
+	struct verr e = VERR_INIT;
+
+	if (w->worker) {
+		worker_kill(w->worker);
+		return;
+	}
+	w->begun_ms = loop_now_ms();
+	w->worker = worker_start(w->serving->loop, work, w, on_result, w, &e);
+	if (w->worker) {
+		loop_timer_set(w->serving->loop, &w->timer,
+			       w->probe->timeout_ms);
+		return;
+	}
+	probe_found(&r, PROBE_FAILED, "%s", e.msg);
+	take_result(w, &r);
+	loop_timer_set(w->serving->loop, &w->timer, w->probe->interval_ms);
+}
+
+static struct serving *
+begin(struct loop *loop, bool once, struct verr *e)
+{
+	struct serving *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		verr_set(e, VERR_RETRY, "out of memory");
+		return NULL;
+	}
+	s->loop = loop;
+	s->once = once;
+	s->postmaster_fd = -1;
+	s->was_fit = true;
+	s->pending = probe_count();
+	for (size_t i = 0; i < probe_count(); i++) {
+		struct watch *w = &s->watches[i];
+
+		w->serving = s;
+		w->probe = &probes[i];
+		w->result = &s->health.results[i];
+		w->failures = &s->health.failures[i];
+		w->timer.fn = on_timer;
+		w->timer.arg = w;
+		on_timer(w);
+	}
+	return s;
+}
+
+static void
+end(struct serving *s)
+{
+	loop_timer_clear(s->loop, &s->beat);
+	forget_postmaster(s);
+	for (size_t i = 0; i < probe_count(); i++) {
+		struct watch *w = &s->watches[i];
+
+		loop_timer_clear(s->loop, &w->timer);
+		if (w->worker)
+			worker_kill(w->worker);
+		worker_abandon(w->worker);
+	}
+	free(s);
+}
+
+int
+health_start(struct loop *loop, void **arg, struct verr *e)
+{
+	struct serving *s = begin(loop, false, e);
+
+	if (!s)
+		return -1;
+	s->beat = (struct loop_timer){ .fn = on_beat, .arg = s };
+	loop_timer_set(loop, &s->beat, BEAT_MS);
+	*arg = s;
+	return 0;
+}
+
+void
+health_stop(void *arg)
+{
+	verdict_remove();
+	end(arg);
+}
+
+int
+health_probe_all(struct health *h, struct verr *e)
+{
+	struct loop *loop = loop_new(e);
+	struct serving *s = loop ? begin(loop, true, e) : NULL;
+	int64_t end_ms = loop_now_ms() + ALL_MS;
+	int rc = s ? 0 : -1;
+
+	while (rc == 0 && s->pending && loop_now_ms() < end_ms)
+		rc = loop_turn(loop, 1000, e);
+	if (s) {
+		*h = s->health;
+		/* One look: nothing had the time to fail twice. */
+		for (size_t i = 0; i < probe_count(); i++)
+			if (h->failures[i])
+				h->failures[i] = probes[i].fall;
+		end(s);
+	}
+	loop_free(loop);
+	return rc;
+}
+
+int
+health_simulate(struct health *h, const char *assignment, struct verr *e)
+{
+	size_t len = strcspn(assignment, "="), i = 0;
+
+	while (i < probe_count() && (strlen(probes[i].name) != len ||
+				     strncmp(probes[i].name, assignment, len)))
+		i++;
+	for (int state = PROBE_OK;
+	     i < probe_count() && assignment[len] && state <= PROBE_FAILED;
+	     state++)
+		if (strcmp(probe_state_word((enum probe_state)state),
+			   assignment + len + 1) == 0) {
+			h->results[i].state = (enum probe_state)state;
+			h->failures[i] =
+				state == PROBE_FAILED ? probes[i].fall : 0;
+			snprintf(h->results[i].detail,
+				 sizeof(h->results[i].detail), "simulated");
+			return 0;
+		}
+	return verr_set(e, VERR_USAGE,
+			"'%s' is no probe with a state\n"
+			"hint: database=failed, cdr-spool=warning",
+			assignment);
+}
+
+/* --- for people ------------------------------------------------------- */
 
 int
 health_print(const struct health *h, FILE *file, enum out_format format,
@@ -48,7 +385,7 @@ health_print(const struct health *h, FILE *file, enum out_format format,
 
 	if (!o)
 		return -1;
-	for (size_t i = 0; i < PROBE_COUNT; i++) {
+	for (size_t i = 0; i < probe_count(); i++) {
 		const struct probe_result *r = &h->results[i];
 		const char *const values[] = {
 			probes[i].name,
@@ -62,174 +399,4 @@ health_print(const struct health *h, FILE *file, enum out_format format,
 		out_row(o, values);
 	}
 	return out_end(o, e);
-}
-
-/* --- HTTP ------------------------------------------------------------- */
-
-struct watch {
-	struct loop_timer timer;
-	struct loop *loop;
-	struct health *health;
-	size_t i;
-};
-
-struct serving {
-	struct health health; /* the first member: health_routes' argument */
-	struct watch watches[PROBE_COUNT];
-};
-
-static void
-add_string(struct buf *b, const char *name, const char *value)
-{
-	buf_printf(b, ",\"%s\":", name);
-	out_json_string(b, value, strlen(value));
-}
-
-static void
-render_json(struct buf *b, const struct health *h)
-{
-	buf_printf(b, "{\"status\":\"%s\",\"probes\":[",
-		   health_fault(h) ? "unhealthy" : "healthy");
-	for (size_t i = 0; i < PROBE_COUNT; i++) {
-		const struct probe_result *r = &h->results[i];
-
-		buf_printf(b, "%s{\"at\":%" PRId64 ",\"ms\":%" PRId64,
-			   i ? "," : "", r->at, r->took_ms);
-		add_string(b, "name", probes[i].name);
-		add_string(b, "class", probe_class_word(probes[i].class));
-		add_string(b, "state", probe_state_word(r->state));
-		add_string(b, "detail", r->detail);
-		buf_putc(b, '}');
-	}
-	buf_puts(b, "]}\n");
-}
-
-static void
-render_metrics(struct buf *b, const struct health *h)
-{
-	static const char name[] = "voip_health_probe_state";
-
-	metric_render(b, METRIC_GROUP_HTTP);
-	buf_printf(b,
-		   "# HELP voip_health_healthy 1 while no local fatal probe "
-		   "fails.\n# TYPE voip_health_healthy gauge\n"
-		   "voip_health_healthy %d\n",
-		   !health_fault(h));
-	buf_printf(b, "# HELP %s 0 ok, 1 warning, 2 failed.\n# TYPE %s gauge\n",
-		   name, name);
-	for (size_t i = 0; i < PROBE_COUNT; i++)
-		buf_printf(b, "%s{probe=\"%s\"} %d\n", name, probes[i].name,
-			   (int)h->results[i].state);
-}
-
-static void
-reply(struct http_request *r, int status, const char *type, struct buf *b)
-{
-	if (buf_failed(b))
-		http_reply(r, 503, NULL, "", 0);
-	else
-		http_reply(r, status, type, b->data, b->len);
-	buf_release(b);
-}
-
-static void
-reply_json(struct http_request *r, const struct health *h, bool good)
-{
-	struct buf b = BUF_INIT;
-
-	render_json(&b, h);
-	reply(r, good ? 200 : 503, "application/json", &b);
-}
-
-static void
-on_health(struct http_request *r, void *arg)
-{
-	reply_json(r, arg, !health_fault(arg));
-}
-
-static void
-on_live(struct http_request *r, void *arg)
-{
-	(void)arg;
-	http_reply(r, 200, "text/plain", "alive\n", 6);
-}
-
-static void
-on_primary(struct http_request *r, void *arg)
-{
-	reply_json(r, arg, health_role(arg) == PROBE_PRIMARY);
-}
-
-static void
-on_replica(struct http_request *r, void *arg)
-{
-	reply_json(r, arg, health_role(arg) == PROBE_STANDBY);
-}
-
-static void
-on_metrics(struct http_request *r, void *arg)
-{
-	struct buf b = BUF_INIT;
-
-	render_metrics(&b, arg);
-	reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
-}
-
-const struct http_route health_routes[] = {
-	{ "GET", "/health", 0, true, on_health },
-	{ "GET", "/readyz", 0, true, on_health },
-	{ "GET", "/livez", 0, true, on_live },
-	{ "GET", "/primary", 0, true, on_primary },
-	{ "GET", "/replica", 0, true, on_replica },
-	{ "GET", "/metrics", 0, true, on_metrics },
-	{ .method = NULL },
-};
-
-static void
-on_turn(void *arg)
-{
-	struct watch *w = arg;
-	struct probe_result *r = &w->health->results[w->i];
-	enum probe_state before = r->state;
-	bool first = r->at == 0;
-
-	probe_run(&probes[w->i], r);
-	if ((first && r->state != PROBE_OK) || (!first && r->state != before))
-		log_event(r->state == PROBE_OK ? LOG_LEVEL_INFO
-					       : LOG_LEVEL_WARNING,
-			  "probe", "name", probes[w->i].name, "state",
-			  probe_state_word(r->state), "detail", r->detail,
-			  NULL);
-	loop_timer_set(w->loop, &w->timer, probes[w->i].interval_ms);
-}
-
-int
-health_start(struct loop *loop, void **arg, struct verr *e)
-{
-	struct serving *s = calloc(1, sizeof(*s));
-
-	if (!s)
-		return verr_set(e, VERR_RETRY, "out of memory");
-	for (size_t i = 0; i < PROBE_COUNT; i++) {
-		struct watch *w = &s->watches[i];
-
-		w->loop = loop;
-		w->health = &s->health;
-		w->i = i;
-		w->timer.fn = on_turn;
-		w->timer.arg = w;
-		on_turn(w);
-	}
-	*arg = s;
-	return 0;
-}
-
-void
-health_stop(void *arg)
-{
-	struct serving *s = arg;
-
-	for (size_t i = 0; i < PROBE_COUNT; i++)
-		loop_timer_clear(s->watches[i].loop, &s->watches[i].timer);
-	free(s);
 }

@@ -1,8 +1,15 @@
 /*
- * health: the results of all probes, the verdict, and their HTTP face.
+ * health: every probe at its interval, the verdict, and their HTTP face.
  *
- * Layer domain.  Unhealthy is a node on which a probe of class local fatal
- * failed; everything else is told and changes nothing.
+ * Layer domain.  Each probe runs in a process of its own, which is killed when
+ * its time is over, so the verdict never waits.  Unfit is a node on which a
+ * probe of class local fatal has failed as often in a row as its row says; a
+ * postmaster that ends is seen at once (pidfd), and is a failure at once.
+ * Everything else is told and changes nothing.
+ *
+ * While it serves, the verdict is written (see verdict.h) on every change and
+ * once a second; at the end it is removed, so that a restart moves nothing,
+ * but a service that stays away does.
  */
 #ifndef HEALTH_H
 #define HEALTH_H
@@ -15,22 +22,24 @@
 #include "probe.h"
 
 struct health {
-	struct probe_result results[PROBE_COUNT];
+	struct probe_result results[PROBES_MAX];
+	int failures[PROBES_MAX]; /* in a row */
 };
 
-void health_probe_all(struct health *h);
-/* The first probe that makes the node unhealthy, or NULL. */
+/* Run all of them at the same time, once. */
+int health_probe_all(struct health *h, struct verr *e);
+/* "database=failed", for what would happen; VERR_USAGE. */
+int health_simulate(struct health *h, const char *assignment, struct verr *e);
+/* The first probe that makes the node unfit, or NULL. */
 const struct probe *health_fault(const struct health *h);
 enum probe_role health_role(const struct health *h);
 
 int health_print(const struct health *h, FILE *file, enum out_format format,
 		 struct verr *e);
 
-/* /health /livez /readyz /primary /replica /metrics; `arg` of health_start().
- */
+/* `arg` is that of health_start(). */
 extern const struct http_route health_routes[];
 
-/* Probe in the loop, each at its interval. */
 int health_start(struct loop *loop, void **arg, struct verr *e);
 void health_stop(void *arg);
 

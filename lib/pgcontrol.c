@@ -31,30 +31,6 @@ data_directory(void)
 
 /* --- its processes ---------------------------------------------------- */
 
-/*
- * "812 (postgres) S ...".  A zombie holds nothing and writes nothing; a shell
- * that somebody left there is none of ours.
- */
-static bool
-is_live_postgres(const char *pid)
-{
-	static const char name[] = "(postgres)";
-	char path[64], text[512], *after;
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd == -1)
-		return false;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	after = strstr(text, name);
-	return after && after == strchr(text, '(') &&
-	       !strchr("ZX", after[sizeof(name)]);
-}
-
 static bool
 works_in(const char *pid, const struct stat *directory)
 {
@@ -63,7 +39,8 @@ works_in(const char *pid, const struct stat *directory)
 
 	snprintf(path, sizeof(path), "/proc/%.20s/cwd", pid);
 	return stat(path, &st) == 0 && st.st_dev == directory->st_dev &&
-	       st.st_ino == directory->st_ino && is_live_postgres(pid);
+	       st.st_ino == directory->st_ino &&
+	       pgnode_is_live(strtol(pid, NULL, 10));
 }
 
 /*

@@ -1,7 +1,7 @@
 #include "pgnode.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,19 +157,22 @@ wait_writable(struct db *db, struct pgnode *node, int64_t wait_ms,
 {
 	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000L };
 	int64_t end_ms = loop_now_ms() + wait_ms;
+	int read_only = 0;
 
 	for (;;) {
 		struct verr last = VERR_INIT;
 
 		if (pgnode_look(db, node, &last) == 0) {
-			if (node->primary && !node->writable)
+			/* A statement that began in recovery and ended after
+			 * it sees a primary that is read-only, once. */
+			if (node->primary && !node->writable && read_only++)
 				return verr_set(
 					e, VERR_CONFLICT,
 					"promoted to timeline %lld, but not "
 					"writable: default_transaction_"
 					"read_only is on",
 					(long long)node->timeline);
-			if (node->primary &&
+			if (node->primary && node->writable &&
 			    db_query(db, NULL, write_sql, 0, NULL, &last) == 0)
 				return 0;
 		}
@@ -230,6 +233,30 @@ line_of(const char *text, int n, char *to, size_t size)
 	snprintf(to, size, "%.*s", (int)len, text ? text : "");
 }
 
+/*
+ * "812 (postgres) S ...".  A zombie holds nothing and writes nothing; a shell
+ * that somebody left there is none of ours.
+ */
+bool
+pgnode_is_live(long pid)
+{
+	static const char name[] = "(postgres)";
+	char path[64], text[512], *after;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	after = strstr(text, name);
+	return after && after == strchr(text, '(') &&
+	       !strchr("ZX", after[sizeof(name)]);
+}
+
 int
 pgnode_postmaster(const char *data_directory, struct pgnode_postmaster *p,
 		  struct verr *e)
@@ -258,8 +285,7 @@ pgnode_postmaster(const char *data_directory, struct pgnode_postmaster *p,
 	text[len] = '\0';
 	line_of(text, 1, pid, sizeof(pid));
 	p->pid = (pid_t)strtol(pid, NULL, 10);
-	/* EPERM: it is there, and somebody else's */
-	if (p->pid <= 0 || (kill(p->pid, 0) == -1 && errno != EPERM)) {
+	if (p->pid <= 0 || !pgnode_is_live(p->pid)) {
 		p->pid = 0;
 		return 0;
 	}

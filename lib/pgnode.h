@@ -66,4 +66,7 @@ struct pgnode_postmaster {
 int pgnode_postmaster(const char *data_directory, struct pgnode_postmaster *p,
 		      struct verr *e);
 
+/* Whether that process is PostgreSQL's and not a zombie. */
+bool pgnode_is_live(long pid);
+
 #endif

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,14 +24,27 @@ static void probe_endpoint(const struct probe *p, struct probe_result *r);
 static void probe_spool(const struct probe *p, struct probe_result *r);
 
 /* clang-format off */
-const struct probe probes[PROBE_COUNT] = {
-	{ "database", PROBE_FATAL, 2000, 1500, probe_database, NULL },
-	{ "dirxml", PROBE_FATAL, 5000, 1000, probe_endpoint, "dirxml_listen" },
-	{ "cdr-ingest", PROBE_FATAL, 5000, 1000, probe_endpoint, "cdr_listen" },
-	{ "cdr-spool", PROBE_DEGRADED, 10000, 1000, probe_spool,
+const struct probe probes[] = {
+	{ "database", PROBE_FATAL, 200, 400, 2, probe_database, "node_database" },
+	{ "dirxml", PROBE_FATAL, 5000, 1000, 2, probe_endpoint,
+	  "dirxml_listen" },
+	{ "cdr-ingest", PROBE_FATAL, 5000, 1000, 2, probe_endpoint,
+	  "cdr_listen" },
+	{ "cdr-spool", PROBE_DEGRADED, 10000, 1000, 1, probe_spool,
 	  "cdr_spool_dir" },
+	{ .name = NULL },
 };
 /* clang-format on */
+
+size_t
+probe_count(void)
+{
+	size_t n = 0;
+
+	while (probes[n].name)
+		n++;
+	return n;
+}
 
 const char *
 probe_class_word(enum probe_class c)
@@ -44,18 +58,34 @@ probe_class_word(enum probe_class c)
 const char *
 probe_state_word(enum probe_state s)
 {
-	static const char *const words[] = { "ok", "warning", "failed" };
+	static const char *const words[] = { "ok", "off", "warning", "failed" };
 
 	return words[s];
 }
 
-static void
-found(struct probe_result *r, enum probe_state state, const char *detail)
+void
+probe_found(struct probe_result *r, enum probe_state state, const char *fmt,
+	    ...)
 {
+	va_list ap;
+
 	r->state = state;
+	va_start(ap, fmt);
+	vsnprintf(r->detail, sizeof(r->detail), fmt, ap);
+	va_end(ap);
 	/* One line: hints are for people at a prompt. */
-	snprintf(r->detail, sizeof(r->detail), "%.*s",
-		 (int)strcspn(detail, "\n"), detail);
+	r->detail[strcspn(r->detail, "\n")] = '\0';
+}
+
+void
+probe_value(struct probe_result *r, const char *metric, double value)
+{
+	for (size_t i = 0; i < PROBE_VALUES; i++)
+		if (!r->values[i].metric) {
+			r->values[i].metric = metric;
+			r->values[i].value = value;
+			return;
+		}
 }
 
 void
@@ -82,11 +112,11 @@ judge_standby(struct db *db, struct probe_result *r)
 		     "select exists (select from pg_stat_wal_receiver "
 		     "where status = 'streaming')",
 		     0, NULL, &e) == -1)
-		found(r, PROBE_FAILED, e.msg);
+		probe_found(r, PROBE_FAILED, "%s", e.msg);
 	else if (db_rows(rows) == 1 && db_is_true(rows, 0, 0))
-		found(r, PROBE_OK, "standby, streaming");
+		probe_found(r, PROBE_OK, "standby, streaming");
 	else
-		found(r, PROBE_WARNING, "standby, not streaming");
+		probe_found(r, PROBE_WARNING, "standby, not streaming");
 	db_result_free(rows);
 }
 
@@ -94,7 +124,8 @@ judge_standby(struct db *db, struct probe_result *r)
 static void
 probe_database(const struct probe *p, struct probe_result *r)
 {
-	struct db_options o = { .role = "voip_health",
+	struct db_options o = { .conninfo = conf_str(p->setting),
+				.role = "voip_health",
 				.session_attrs = "any",
 				.retry = DB_RETRY_NEVER,
 				.timeout_ms = p->timeout_ms };
@@ -103,15 +134,16 @@ probe_database(const struct probe *p, struct probe_result *r)
 	struct db *db = db_new(&o, &e);
 
 	if (!db || db_connect(db, &server, &e) == -1) {
-		found(r, PROBE_FAILED, e.msg);
+		probe_found(r, PROBE_FAILED, "%s", e.msg);
 	} else if (server.in_recovery) {
 		judge_standby(db, r);
 	} else {
 		r->role = PROBE_PRIMARY;
-		found(r, server.read_only ? PROBE_FAILED : PROBE_OK,
-		      server.read_only ? "primary, read-only"
-				       : "primary, writable");
+		probe_found(r, server.read_only ? PROBE_FAILED : PROBE_OK,
+			    server.read_only ? "primary, read-only"
+					     : "primary, writable");
 	}
+	r->postmaster = server.postmaster;
 	db_free(db);
 }
 
@@ -121,19 +153,21 @@ static void
 probe_endpoint(const struct probe *p, struct probe_result *r)
 {
 	struct verr e = VERR_INIT;
-	char detail[256];
 	long status = 0;
 
-	if (httpc_get(conf_str(p->setting), "/health", p->timeout_ms, &status,
-		      NULL, 0, &e) == -1) {
-		found(r, PROBE_FAILED, e.msg);
+	if (!*conf_str(p->setting)) {
+		probe_found(r, PROBE_OFF, "setting %s is empty", p->setting);
 		return;
 	}
-	snprintf(detail, sizeof(detail), "%s answers %ld", conf_str(p->setting),
-		 status);
+	if (httpc_get(conf_str(p->setting), "/health", p->timeout_ms, &status,
+		      NULL, 0, &e) == -1) {
+		probe_found(r, PROBE_FAILED, "%s", e.msg);
+		return;
+	}
 	/* 503: it lives and something that it needs does not, which has a
 	 * probe of its own. */
-	found(r, status == 200 ? PROBE_OK : PROBE_WARNING, detail);
+	probe_found(r, status == 200 ? PROBE_OK : PROBE_WARNING,
+		    "%s answers %ld", conf_str(p->setting), status);
 }
 
 /* --- the spool -------------------------------------------------------- */
@@ -164,17 +198,15 @@ probe_spool(const struct probe *p, struct probe_result *r)
 	const char *path = conf_str(p->setting);
 	DIR *dir = opendir(path);
 	const struct dirent *entry;
-	char detail[256];
 	int64_t age;
 
 	if (!dir && errno == ENOENT) {
-		found(r, PROBE_OK, "empty");
+		probe_found(r, PROBE_OK, "empty");
 		return;
 	}
 	if (!dir) {
-		snprintf(detail, sizeof(detail), "cannot read '%.150s': %s",
-			 path, strerror(errno));
-		found(r, PROBE_FAILED, detail);
+		probe_found(r, PROBE_FAILED, "cannot read '%.150s': %s", path,
+			    strerror(errno));
 		return;
 	}
 	while ((entry = readdir(dir)))
@@ -182,10 +214,9 @@ probe_spool(const struct probe *p, struct probe_result *r)
 	closedir(dir);
 	age = census.count ? (int64_t)(time(NULL) - census.oldest) : 0;
 	if (census.count == 0)
-		snprintf(detail, sizeof(detail), "empty");
+		probe_found(r, PROBE_OK, "empty");
 	else
-		snprintf(detail, sizeof(detail),
-			 "%" PRId64 " waiting, oldest %" PRId64 " s",
-			 census.count, age);
-	found(r, age > SPOOL_OLD_S ? PROBE_WARNING : PROBE_OK, detail);
+		probe_found(r, age > SPOOL_OLD_S ? PROBE_WARNING : PROBE_OK,
+			    "%" PRId64 " waiting, oldest %" PRId64 " s",
+			    census.count, age);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
@@ -101,6 +102,12 @@ worker_start(struct loop *loop, worker_fn fn, void *arg, worker_done_fn done,
 		return NULL;
 	}
 	return w;
+}
+
+void
+worker_kill(struct worker *w)
+{
+	kill(w->pid, SIGKILL);
 }
 
 void

@@ -23,6 +23,8 @@ struct worker;
 /* NULL: there is no process to be had (VERR_RETRY).  Freed after `done`. */
 struct worker *worker_start(struct loop *loop, worker_fn fn, void *work,
 			    worker_done_fn done, void *arg, struct verr *e);
+/* End it now; `done` is called as ever. */
+void worker_kill(struct worker *w);
 /* Forget it: it goes on, `done` is not called.  NULL-safe. */
 void worker_abandon(struct worker *w);
 

@@ -1,0 +1,359 @@
+# ha.bash: a pair in network namespaces of a test's own: two nodes, a client and
+# a switch, with real keepalived and real PostgreSQL that streams.
+#
+#   ha_build            once: the two data directories, in $ha/golden
+#   ha_up               namespaces, a fresh pair, programs and keepalived; node1
+#                       has the address when it returns
+#   ha_down             stops everything and removes the namespaces
+#   ha_node N COMMAND   on node N, as the user of PostgreSQL
+#   ha_sql N SQL        asks the server of node N by its socket
+#   ha_fault NAME       does NAME to node1
+#   ha_heal             undoes what a fault did to the network
+#
+# Addresses: node1 10.77.0.101, node2 10.77.0.102, client and witness 10.77.0.1,
+# the virtual one 10.77.0.100.  The names of the namespaces have the pid of the
+# test, so several can run.
+
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # $top, $build: helper.bash
+
+ha_bin=${PG_BIN:-$(find /usr/lib/postgresql -name initdb -printf '%h\n' |
+	sort -V | tail -n 1)}
+ha_vip=10.77.0.100
+ha_client=10.77.0.1
+
+ha_user() {
+	(cd / && exec setpriv --reuid postgres --regid postgres --clear-groups \
+		"$@") 3>&-
+}
+
+ha_ns() { # NAME of a namespace
+	echo "voip$$-$1"
+}
+
+ha_in() { # NAME COMMAND...
+	ip netns exec "$(ha_ns "$1")" "${@:2}"
+}
+
+ha_address() {
+	echo "10.77.0.10$1"
+}
+
+ha_node() {
+	local n=$1
+
+	shift
+	ha_in "n$n" env VOIP_CONFIG="$ha/n$n/voip.conf" \
+		setpriv --reuid postgres --regid postgres --clear-groups "$@" 3>&-
+}
+
+ha_sql() { # N SQL
+	psql -XqAt -h "$ha/n$1" -U postgres -d voip_platform -c "$2"
+}
+
+ha_pg_conf() { # N
+	local own peer
+
+	own=$(ha_address "$1")
+	peer=$(ha_address $((3 - $1)))
+	cat <<-CONF
+	cluster_name = 'node$1'
+	data_directory = '$ha/data/n$1'
+	hba_file = '$ha/pg_hba.conf'
+	listen_addresses = '*'
+	unix_socket_directories = '$ha/n$1'
+	max_connections = 60
+	shared_buffers = 16MB
+	wal_log_hints = on
+	wal_keep_size = 256MB
+	max_slot_wal_keep_size = 1GB
+	wal_retrieve_retry_interval = 100ms
+	synchronous_standby_names = ''
+	logging_collector = off
+	# own address $own, peer $peer
+	CONF
+}
+
+ha_follow_conf() { # N
+	cat <<-CONF
+	primary_conninfo = 'host=$(ha_address $((3 - $1))) user=postgres application_name=node$1 connect_timeout=2 keepalives_idle=2 keepalives_interval=1 keepalives_count=3 tcp_user_timeout=3000'
+	primary_slot_name = 'node$1'
+	CONF
+}
+
+# As on Debian the configuration is not in the data directory, where pg_rewind
+# would bring the other side's.
+ha_pg_options() { # N
+	echo "-c config_file=$ha/n$1/postgresql.conf"
+}
+
+ha_ctl() { # N ARGUMENT...: pg_ctl within the namespace
+	local n=$1
+
+	shift
+	ha_node "$n" "$ha_bin/pg_ctl" -D "$ha/data/n$n" -s -w \
+		-l "$ha/n$n/pg.log" -o "$(ha_pg_options "$n")" "$@" </dev/null
+}
+
+ha_voip_conf() { # N
+	local data=$ha/data/n$1 ctl
+
+	ctl="$ha_bin/pg_ctl -D $data -s -w"
+	cat <<-CONF
+	node_name=node$1
+	node_database='host=$ha/n$1 dbname=voip_platform user=voip_failover'
+	database='host=$ha/n$1 dbname=voip_platform'
+	postgresql_data_directory=$data
+	postgresql_bin_dir=$ha_bin
+	postgresql_config_file=$ha/n$1/postgresql.conf
+	service.postgresql.start='$ctl -l $ha/n$1/pg.log -o "$(ha_pg_options "$1")" start'
+	service.postgresql.stop='$ctl -m fast stop'
+	service.postgresql.kill='true'
+	service.postgresql.status='$ha_bin/pg_ctl -D $data status'
+	health_dir=$ha/n$1/run
+	failover_fifo=$ha/n$1/run/keepalived.fifo
+	failover_state_dir=$ha/n$1/state
+	peer_listen=$(ha_address "$1"):8084
+	peer_address=$(ha_address $((3 - $1))):8084
+	peer_key_file=$ha/peer.key
+	peer_replication='host=$(ha_address $((3 - $1))) user=postgres dbname=voip_platform connect_timeout=2 keepalives_idle=2 keepalives_interval=1 keepalives_count=3 tcp_user_timeout=3000'
+	peer_slot=node$((3 - $1))
+	own_slot=node$1
+	witnesses=$ha_client
+	dirxml_listen=
+	cdr_listen=
+	cdr_spool_dir=$ha/n$1/spool
+	CONF
+}
+
+ha_network() {
+	local n
+
+	for n in sw n1 n2 cl; do
+		ip netns add "$(ha_ns "$n")"
+		ip -n "$(ha_ns "$n")" link set lo up
+	done
+	ip -n "$(ha_ns sw)" link add br0 type bridge stp_state 0 \
+		forward_delay 0 mcast_snooping 0
+	ip -n "$(ha_ns sw)" link set br0 up
+	for n in n1 n2 cl; do
+		ip -n "$(ha_ns sw)" link add "p$n" type veth peer name eth0 \
+			netns "$(ha_ns "$n")"
+		ip -n "$(ha_ns sw)" link set "p$n" master br0 up
+		ip -n "$(ha_ns "$n")" link set eth0 up
+		ha_in "$n" sysctl -qw net.ipv4.ping_group_range='0 2147483647'
+	done
+	ip -n "$(ha_ns n1)" addr add 10.77.0.101/24 dev eth0
+	ip -n "$(ha_ns n2)" addr add 10.77.0.102/24 dev eth0
+	ip -n "$(ha_ns cl)" addr add $ha_client/24 dev eth0
+}
+
+ha_await_streaming() { # N of the primary
+	local i
+
+	for ((i = 0; i < 600; i++)); do
+		[ "$(ha_sql "$1" "select count(*) from pg_stat_replication
+			where state = 'streaming'" 2>/dev/null)" = 1 ] && return
+		sleep 0.05
+	done
+	return 1
+}
+
+ha_build() {
+	local n file
+
+	ha=$(mktemp -d /tmp/voip-ha.XXXXXX)
+	chmod 755 "$ha"
+	mkdir -p "$ha"/{data,golden,n1/run,n1/state,n2/run,n2/state}
+	printf '%064d\n' 7 >"$ha/peer.key"
+	chmod 640 "$ha/peer.key"
+	for n in 1 2; do
+		ha_voip_conf $n >"$ha/n$n/voip.conf"
+		chmod 640 "$ha/n$n/voip.conf"
+	done
+	chown -R postgres:postgres "$ha"
+	ha_network
+	ha_user "$ha_bin/initdb" -D "$ha/data/n1" -U postgres -A trust \
+		--no-sync -E UTF8 --locale=C.UTF-8 >"$ha/initdb.log"
+	{
+		echo 'local all all trust'
+		echo 'host all,replication all 10.77.0.0/24 trust'
+		echo 'local replication all trust'
+	} >"$ha/pg_hba.conf"
+	for n in 1 2; do
+		ha_pg_conf $n >"$ha/n$n/postgresql.conf"
+	done
+	rm "$ha"/data/n1/{postgresql,pg_hba,pg_ident}.conf
+	ha_ctl 1 start
+	PGHOST=$ha/n1 ha_load
+	ha_sql 1 "create table public.w (src text, id bigint,
+		at timestamptz default clock_timestamp(), primary key (src, id));
+		grant usage on schema public to public;
+		grant all on public.w to public;
+		create role writer login;
+		grant connect on database voip_platform to writer"
+	ha_sql 1 "select pg_create_physical_replication_slot('node2', true)" \
+		>/dev/null
+	ha_user "$ha_bin/pg_basebackup" -h "$ha/n1" -U postgres -X stream \
+		-c fast -D "$ha/data/n2"
+	ha_follow_conf 2 >>"$ha/data/n2/postgresql.auto.conf"
+	: >"$ha/data/n2/standby.signal"
+	chown postgres "$ha/data/n2/standby.signal"
+	ha_ctl 2 start
+	ha_await_streaming 1
+	ha_ctl 1 -m fast stop
+	ha_ctl 2 -m fast stop
+	for file in n1 n2; do
+		cp -a "$ha/data/$file" "$ha/golden/$file"
+	done
+	ha_delete_network
+}
+
+# The schema, as cluster_load of cluster.bash does it.
+ha_load() {
+	local file psql=(psql -XqAt -U postgres -v ON_ERROR_STOP=1)
+
+	cd "$top" || return
+	"${psql[@]}" -d postgres -1 -f sql/cluster.sql >/dev/null
+	"${psql[@]}" -d postgres \
+		-c 'create database voip_platform owner voip_owner'
+	for file in sql/[0-9]*.sql sql/grant.sql; do
+		PGOPTIONS='-c client_min_messages=warning' \
+			"${psql[@]}" -d voip_platform -1 -f "$file" >/dev/null ||
+			return
+	done
+}
+
+ha_keepalived_conf() { # N
+	sed -e "s|@NODE@|node$1|; s|@USER@|postgres|; s|@RUN@|$ha/n$1/run|" \
+		-e "s|@HEALTH@|/usr/bin/env VOIP_CONFIG=$ha/n$1/voip.conf $build/bin/voip-health|" \
+		-e "s|@FAILOVER@|$build/bin/voip-failover|" \
+		-e "s|@INTERFACE@|eth0|; s|@ADVERT@|${ha_advert:-0.3}|" \
+		-e "s|@OWN@|$(ha_address "$1")|" \
+		-e "s|@PEER@|$(ha_address $((3 - $1)))|" \
+		-e "s|@VIP@|$ha_vip/24|" "$top/ha/keepalived.conf"
+}
+
+# A process of node N as its user; its pid in $ha/nN/NAME.pid.
+ha_start() { # N NAME COMMAND...
+	local n=$1 name=$2
+
+	shift 2
+	ip netns exec "$(ha_ns "n$n")" env VOIP_CONFIG="$ha/n$n/voip.conf" \
+		setpriv --reuid postgres --regid postgres --clear-groups \
+		"$@" >>"$ha/n$n/$name.log" 2>&1 </dev/null 3>&- &
+	echo $! >"$ha/n$n/$name.pid"
+}
+
+ha_start_keepalived() { # N
+	local n=$1
+
+	ha_keepalived_conf "$n" >"$ha/n$n/keepalived.conf"
+	ip netns exec "$(ha_ns "n$n")" keepalived -n -l -D -G -P \
+		-f "$ha/n$n/keepalived.conf" -p "$ha/n$n/ka.pid" \
+		-r "$ha/n$n/vrrp.pid" >>"$ha/n$n/keepalived.log" 2>&1 \
+		</dev/null 3>&- &
+	echo $! >"$ha/n$n/keepalived.pid"
+}
+
+ha_start_programs() { # N
+	ha_start "$1" failover "$build/bin/voip-failover" follow
+	ha_start "$1" health "$build/bin/voip-health" --listen 127.0.0.1:8083
+}
+
+ha_has_vip() { # N
+	ip -n "$(ha_ns "n$1")" -o addr show dev eth0 | grep -q " $ha_vip/"
+}
+
+ha_await() { # COMMAND...: until it succeeds
+	local i
+
+	for ((i = 0; i < 600; i++)); do
+		"$@" >/dev/null 2>&1 && return
+		sleep 0.05
+	done
+	echo "in vain: $*" >&2
+	return 1
+}
+
+ha_up() {
+	local n
+
+	ha_network
+	for n in 1 2; do
+		rm -rf "$ha/data/n$n" "$ha/n$n/run" "$ha/n$n/state"
+		cp -a "$ha/golden/n$n" "$ha/data/n$n"
+		mkdir "$ha/n$n/run" "$ha/n$n/state"
+		chown postgres:postgres "$ha/n$n/run" "$ha/n$n/state"
+		rm -f "$ha/n$n"/*.log
+		ha_ctl $n start
+	done
+	ha_await_streaming 1
+	ha_start_programs 1
+	ha_start_programs 2
+	ha_await test -p "$ha/n1/run/keepalived.fifo"
+	ha_await test -p "$ha/n2/run/keepalived.fifo"
+	ha_start_keepalived 1
+	ha_await ha_has_vip 1
+	ha_start_keepalived 2
+	ha_await grep -q 'step=\|"action":"hold"' "$ha/n1/state/journal.jsonl"
+}
+
+ha_delete_network() {
+	local n pid
+
+	for n in n1 n2 cl sw; do
+		ip netns list | grep -q "^$(ha_ns "$n")\b" || continue
+		for pid in $(ip netns pids "$(ha_ns "$n")"); do
+			kill -KILL "$pid" 2>/dev/null
+		done
+		while [ -n "$(ip netns pids "$(ha_ns "$n")")" ]; do
+			sleep 0.02
+		done
+		ip netns del "$(ha_ns "$n")"
+	done
+}
+
+ha_down() {
+	ha_delete_network
+	rm -rf "$ha/data"/*
+}
+
+# --- faults ---------------------------------------------------------------
+
+ha_pid() { # N NAME
+	cat "$ha/n$1/$2.pid"
+}
+
+ha_postmaster() { # N
+	head -n 1 "$ha/data/n$1/postmaster.pid"
+}
+
+ha_fault() {
+	local pm
+
+	pm=$(ha_postmaster 1)
+	case $1 in
+	kill9) kill -KILL "$pm" ;;
+	freeze) kill -STOP "$pm" ;;
+	stop) ha_ctl 1 -m fast stop ;;
+	keepalived-stop) kill -TERM "$(ha_pid 1 keepalived)" ;;
+	keepalived-kill) kill -KILL "$(ha_pid 1 ka)" "$(ha_pid 1 vrrp)" ;;
+	death)
+		ip -n "$(ha_ns sw)" link set pn1 down
+		ip netns pids "$(ha_ns n1)" | xargs kill -KILL
+		;;
+	cable) ip -n "$(ha_ns sw)" link set pn1 down ;;
+	silent) ip -n "$(ha_ns sw)" link set pn1 nomaster ;;
+	between)
+		ip -n "$(ha_ns sw)" link set pn1 type bridge_slave isolated on
+		ip -n "$(ha_ns sw)" link set pn2 type bridge_slave isolated on
+		;;
+	esac
+}
+
+ha_heal() {
+	ip -n "$(ha_ns sw)" link set pn1 master br0 up
+	ip -n "$(ha_ns sw)" link set pn1 type bridge_slave isolated off
+	ip -n "$(ha_ns sw)" link set pn2 type bridge_slave isolated off
+}
