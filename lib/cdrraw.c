@@ -106,11 +106,15 @@ is_secret(const struct text *t, const struct span *name)
 {
 	if (memchr(name->s, '\\', name->len))
 		return true;
-	for (size_t at = 0; (at = find_kind(name, at, BEGINS_WORD)) < name->len;
-	     at++)
+	for (size_t at = find_kind(name, 0, BEGINS_WORD); at < name->len;
+	     at = find_kind(name, at + 1, BEGINS_WORD)) {
+		char first = fold(name->s[at]);
+
 		for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-			if (is_word_at(&words[i], name, at))
+			if (words[i].word[0] == first &&
+			    is_word_at(&words[i], name, at))
 				return true;
+	}
 	for (size_t i = 0; i < t->asked_count; i++)
 		if (is_same(&t->asked[i], name->s, name->len))
 			return true;
