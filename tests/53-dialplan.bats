@@ -443,3 +443,52 @@ static() {
 	run -64 voip-dirxml directory dialplan --domain pbx.example.com
 	[[ $output == *"unexpected argument 'dialplan'"* ]]
 }
+
+# The name of user 1002 in the tenant's file of users is this one.
+is_named() {
+	grep -q "\"effective_caller_id_name\" value=\"$1\"" \
+		"$files/directory/pbx.example.com.xml"
+}
+
+@test "voip-watch has the static files written again, and FreeSWITCH told" {
+	local files=$BATS_TEST_TMPDIR/files told=$BATS_TEST_TMPDIR/told
+	local writer watch before
+
+	mkfifo "$BATS_TEST_TMPDIR/changes"
+	etc/freeswitch/static-files pbx.example.com "$files" \
+		sh -c "echo told >>'$told'" <"$BATS_TEST_TMPDIR/changes" 3>&- &
+	writer=$!
+	VOIP_DATABASE="dbname=$PGDATABASE user=voip_watch" voip-watch \
+		>"$BATS_TEST_TMPDIR/changes" 3>&- &
+	watch=$!
+	wait_for [ -s "$told" ]
+	for name in directory dialplan from-kamailio configuration; do
+		voip-dirxml "${name/from-kamailio/dialplan}" \
+			--domain pbx.example.com \
+			"--context=$([ $name != from-kamailio ] || echo $name)" |
+			diff - "$files/$name/pbx.example.com.xml"
+	done
+	[ "$(stat -c %a "$files/directory/pbx.example.com.xml")" = 640 ]
+	before=$(stat -c %i "$files/configuration/pbx.example.com.xml")
+	sql "update voip.users set full_name = 'Bob the second'
+		where username = '1002'"
+	wait_for is_named 'Bob the second'
+	# what did not change is the same file
+	[ "$(stat -c %i "$files/configuration/pbx.example.com.xml")" = "$before" ]
+	kill "$watch"
+	wait "$watch" "$writer"
+	[ "$(wc -l <"$told")" = 2 ]
+	[ "$(find "$files" -name '*.new')" = "" ]
+}
+
+@test "a static file stays as it is while the database is away" {
+	local files=$BATS_TEST_TMPDIR/files
+
+	mkdir -p "$files/directory"
+	echo old >"$files/directory/pbx.example.com.xml"
+	VOIP_DATABASE="host=$BATS_TEST_TMPDIR dbname=x" run -0 \
+		etc/freeswitch/static-files pbx.example.com "$files" false <<<x
+	[[ $output == *"$files/directory/pbx.example.com.xml stays as it is"* ]]
+	[ "$(cat "$files/directory/pbx.example.com.xml")" = old ]
+	run -64 etc/freeswitch/static-files pbx.example.com
+}
