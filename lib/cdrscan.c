@@ -1,6 +1,7 @@
 #include "cdrscan.h"
 
 #include <assert.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,13 +177,32 @@ scan_escape(struct scan *s, struct text *t)
 }
 
 /* The string's bytes as they stand. */
+/* Eight bytes of which none is a quote, a backslash or a control? */
+static bool
+is_plain(const char *p)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t w, quote, backslash;
+
+	memcpy(&w, p, sizeof(w));
+	quote = w ^ ones * '"';
+	backslash = w ^ ones * '\\';
+	return !((((quote - ones) & ~quote) |
+		  ((backslash - ones) & ~backslash) | ((w - ones * ' ') & ~w)) &
+		 ones << 7);
+}
+
 static bool
 scan_string(struct scan *s, struct text *t)
 {
 	if (!take(s, '"'))
 		return false;
 	*t = (struct text){ .s = s->p };
-	while (s->p < s->end) {
+	for (;;) {
+		while (s->end - s->p >= 8 && is_plain(s->p))
+			s->p += 8;
+		if (s->p == s->end)
+			return false;
 		unsigned char c = (unsigned char)*s->p++;
 
 		if (c == '"') {
@@ -192,7 +212,6 @@ scan_string(struct scan *s, struct text *t)
 		if (c < ' ' || (c == '\\' && !scan_escape(s, t)))
 			return false;
 	}
-	return false;
 }
 
 static size_t

@@ -21,7 +21,10 @@
 #define ROTATE_AFTER 1000
 /* A CDR alone is taken at once; what comes soon after waits for more. */
 #define GATHER_MS 400
-#define DAY_US    (INT64_C(86400) * 1000000)
+/* A long queue is taken in larger batches, while their bodies are small. */
+#define GROW_FACTOR 5
+#define GROW_BYTES  (16 << 20)
+#define DAY_US      (INT64_C(86400) * 1000000)
 
 /* --- statements, from the one table of fields ------------------------------
  */
@@ -111,6 +114,7 @@ struct flush {
 	struct db *db;
 	char batch_size[16];
 	int batch_rows; /* the same */
+	int take;       /* rows of the next batch, more when many wait */
 	char workers[16];
 	struct cdr cdr;
 	struct flushraw raw;
@@ -159,10 +163,11 @@ flush_new(bool follow, struct verr *e)
 	f->lines = f->ids = BUF_INIT;
 	flushraw_init(&f->raw);
 	f->batch_rows = (int)conf_int("cdr_batch_size");
+	f->take = f->batch_rows;
 	snprintf(f->batch_size, sizeof(f->batch_size), "%d", f->batch_rows);
 	snprintf(f->workers, sizeof(f->workers), "%ld",
 		 conf_int("cdr_workers"));
-	f->rows = calloc((size_t)conf_int("cdr_batch_size"), sizeof(*f->rows));
+	f->rows = calloc((size_t)f->batch_rows * GROW_FACTOR, sizeof(*f->rows));
 	if (!f->rows) {
 		no_memory(e);
 		goto fail;
@@ -439,22 +444,41 @@ take_place(struct flush *f, bool *busy, struct verr *e)
 	return 0;
 }
 
+/* When all that were asked for came, more are likely to wait. */
+static int
+next_take(const struct flush *f, const struct db_result *r)
+{
+	int rows = db_rows(r), most = f->batch_rows * GROW_FACTOR;
+	size_t bytes = 1, fit;
+
+	if (rows < f->take)
+		return f->batch_rows;
+	for (int i = 0; i < rows; i++)
+		bytes += db_length(r, i, QUEUE_BODY);
+	fit = (size_t)rows * GROW_BYTES / bytes;
+	if (fit < (size_t)f->batch_rows)
+		return f->batch_rows;
+	return fit < (size_t)most ? (int)fit : most;
+}
+
 /* Within the transaction; `*taken` rows are done with when it commits. */
 static int
 move_rows(struct flush *f, int *taken, struct flush_counts *counts,
 	  struct verr *e)
 {
 	struct db_result *r = NULL;
+	char limit[16];
 	int rc = -1;
 
+	snprintf(limit, sizeof(limit), "%d", f->take);
 	if (take_place(f, &counts->busy, e) == -1)
 		return -1;
 	if (counts->busy)
 		return 0;
-	if (db_query_binary(f->db, &r, take_sql, 1, &DB_TEXT(f->batch_size),
-			    e) == -1)
+	if (db_query_binary(f->db, &r, take_sql, 1, &DB_TEXT(limit), e) == -1)
 		return -1;
 	*taken = db_rows(r);
+	f->take = next_take(f, r);
 	if (*taken == 0)
 		rc = 0;
 	else if (read_rows(f, r, counts, e) == 0 &&
@@ -535,16 +559,17 @@ int
 flush_run(struct flush *f, int stop_fd, struct flush_counts *counts,
 	  struct verr *e)
 {
-	int taken;
+	int taken, asked;
 
 	do {
+		asked = f->take;
 		if (flush_batch(f, &taken, counts, e) == -1)
 			return verr_wrap(e, "cannot flush the CDR queue");
 		f->moved += taken;
 		f->unadopted |= taken > 0;
-		if (taken < f->batch_rows || f->moved >= 4L * ROTATE_AFTER)
+		if (taken < asked || f->moved >= 4L * ROTATE_AFTER)
 			rotate(f);
-	} while (taken == f->batch_rows && !wait_stop(stop_fd, 0));
+	} while (taken == asked && !wait_stop(stop_fd, 0));
 	adopt(f);
 	return 0;
 }

@@ -330,11 +330,11 @@ stored_since() {
 	while [ "$(count cdr_queue)" -gt 0 ]; do
 		before=$(count cdr)
 		# a killed one's place is free when the server has seen it
-		voip-cdr-flush --set cdr_batch_size=10 --set cdr_workers=9 >/dev/null 3>&- &
+		voip-cdr-flush --set cdr_batch_size=2 --set cdr_workers=9 >/dev/null 3>&- &
 		pid=$!
 		[ "$rounds" -ge 8 ] || {
 			wait_for stored_since "$before"
-			kill -KILL "$pid"
+			kill -KILL "$pid" || : # it was quicker
 		}
 		wait "$pid" || :
 		rounds=$((rounds + 1))
