@@ -152,6 +152,38 @@ rich() {
 	done
 }
 
+# The attribute VALUE of what FreeSWITCH's parser sees of 1900's answer.
+told() {
+	PGUSER=voip_dirxml voip-dirxml --user 1900@pbx.example.com |
+		fs-preprocess >"$BATS_TEST_TMPDIR/seen"
+	xmllint --xpath "string(//*[@name='$1']/@value)" "$BATS_TEST_TMPDIR/seen"
+}
+
+@test "any password and name survive add, export, apply and the XML" {
+	local hash password shown
+	# shellcheck disable=SC2016 # FreeSWITCH's words, not the shell's
+	local name='&<>"'\''$${} <X-PRE-PROCESS cmd="exec" data="id"/> Zoë 🦊'
+
+	# FreeSWITCH itself does this to names, see fsxml.h.
+	# shellcheck disable=SC2016
+	shown=${name/'${'/'%{'}
+	printf -v password '\\x%x' {32..126}
+	printf -v password '%b' "$password"
+	[ "${#password}" = 95 ]
+	hash=$(printf '%s' "1900:pbx.example.com:$password" | md5sum | cut -d' ' -f1)
+	voip-ext add 1900@pbx.example.com password=- full_name="$name" <<<"$password"
+	voip-ext export --secrets | grep '"1900@' >"$BATS_TEST_TMPDIR/one"
+	[ "$(told a1-hash)" = "$hash" ]
+	[ "$(told effective_caller_id_name)" = "$shown" ]
+	voip-ext rm 1900@pbx.example.com
+	run -0 voip-ext apply "$BATS_TEST_TMPDIR/one"
+	[ "$output" = "2 added, 0 changed, 0 removed, 0 unchanged" ]
+	[ "$(told a1-hash)" = "$hash" ]
+	[ "$(told effective_caller_id_name)" = "$shown" ]
+	[ "$(voip-ext user show 1900@pbx.example.com -f json | jq -r '.. | .full_name? // empty')" = "$name" ]
+	voip-ext rm 1900@pbx.example.com
+}
+
 @test "another database gets the same rows from the file" {
 	local here=$PGDATABASE
 
