@@ -270,6 +270,12 @@ cache_row_changed(struct cache *c, const char *table, const char *domain,
 }
 
 uint64_t
+cache_entry_ticket(const struct cache_entry *entry)
+{
+	return entry->ticket;
+}
+
+uint64_t
 cache_ticket(const struct cache *c)
 {
 	return c->clock;

@@ -114,6 +114,8 @@ enum cache_state cache_get(struct cache *c, const void *key, size_t len,
 /* False: there is no such document. */
 bool cache_is_found(const struct cache_entry *entry);
 int64_t cache_confirmed_ms(const struct cache_entry *entry);
+/* The ticket it was asked with; 0: it is older than this cache. */
+uint64_t cache_entry_ticket(const struct cache_entry *entry);
 /* Append the document. */
 void cache_copy(struct buf *out, const struct cache_entry *entry);
 

@@ -1,6 +1,8 @@
 #include "fsxml.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "utf8.h"
@@ -256,4 +258,23 @@ void
 fsxml_end(struct fsxml *x)
 {
 	fsxml_close_to(x, 0);
+}
+
+void
+fsxml_generation(struct buf *document, uint64_t generation)
+{
+	static const char head[] = DECLARATION DOCUMENT;
+	size_t at = sizeof(head) - 1 - strlen(">\n"), len = document->len;
+	char text[48];
+	int n = snprintf(text, sizeof(text), " generation=\"%" PRIu64 "\"",
+			 generation);
+
+	if (len < sizeof(head) - 1 ||
+	    memcmp(document->data, head, sizeof(head) - 1) != 0)
+		return;
+	buf_add(document, text, (size_t)n);
+	if (buf_failed(document))
+		return;
+	memmove(document->data + at + n, document->data + at, len - at);
+	memcpy(document->data + at, text, (size_t)n);
 }

@@ -26,6 +26,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "buf.h"
 
@@ -73,6 +74,12 @@ void fsxml_name(struct fsxml *x, const char *name);
 /* <ELEMENT name="NAME" value="VALUE"/>; left out when `value` is NULL. */
 void fsxml_item(struct fsxml *x, const char *element, const char *name,
 		const char *value);
+
+/*
+ * Into a complete document: an attribute of its root, which FreeSWITCH does not
+ * read, that says how new it is.  0: made before the program started.
+ */
+void fsxml_generation(struct buf *document, uint64_t generation);
 
 void fsxml_close(struct fsxml *x);
 /* Close what is open until `depth` elements are; the document and its section

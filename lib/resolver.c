@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "answer.h"
 #include "cache.h"
@@ -11,6 +12,7 @@
 #include "db.h"
 #include "dbpool.h"
 #include "depends.h"
+#include "fsxml.h"
 #include "hash.h"
 #include "log.h"
 #include "metrics.h"
@@ -62,6 +64,7 @@ struct resolver {
 	int64_t ttl_ms[DEPENDS_TTL_COUNT];
 	int64_t negative_ms;
 	int64_t stale_ms;
+	uint64_t first_generation;
 	struct ask *asks[ASK_BUCKETS];
 	struct buf key;
 	struct buf document;
@@ -94,14 +97,24 @@ make_key(struct buf *key, const struct lookup *l, const struct question *q)
 
 /* --- from memory ------------------------------------------------------ */
 
+/* Of one program they grow with each change, and with each start. */
+static void
+put_generation(struct resolver *v, uint64_t ticket)
+{
+	fsxml_generation(&v->document,
+			 ticket ? v->first_generation + ticket : 0);
+}
+
 static void
 give(struct resolver *v, const struct cache_entry *entry,
      struct resolved *answer)
 {
 	*answer = (struct resolved){ .found = cache_is_found(entry) };
 	buf_clear(&v->document);
-	if (answer->found)
+	if (answer->found) {
 		cache_copy(&v->document, entry);
+		put_generation(v, cache_entry_ticket(entry));
+	}
 	answer->body = v->document.data;
 	answer->len = v->document.len;
 }
@@ -257,6 +270,12 @@ build(struct ask *ask, const struct db_result *result, struct resolved *answer,
 		.len = v->document.len,
 	};
 	keep(ask, answer, result, secret_opened() != before);
+	if (answer->found)
+		put_generation(v, ask->ticket);
+	if (buf_failed(&v->document))
+		return verr_set(e, VERR_RETRY, "out of memory for an answer");
+	answer->body = v->document.data;
+	answer->len = v->document.len;
 	return 0;
 }
 
@@ -506,6 +525,7 @@ resolver_new(struct loop *loop, struct brake *brake, struct verr *e)
 	v->loop = loop;
 	v->brake = brake;
 	v->key = v->document = BUF_INIT;
+	v->first_generation = (uint64_t)time(NULL) * 1000000;
 	read_settings(v);
 	if (fs_settings_read(&v->settings, e) == -1 ||
 	    !(v->cache =

@@ -50,6 +50,12 @@ lookup() { # USER [DOMAIN]
 	user "$@" | post /fs/xml
 }
 
+generation() { # USER
+	user "$1" | curl -sS --unix-socket "$dirxml_socket" --data-binary @- \
+		http://localhost/fs/xml |
+		sed -n '2s/.* generation="\([0-9]*\)">$/\1/p'
+}
+
 shows() { # TEXT USER [DOMAIN]
 	lookup "${@:2}" | grep -qF "$1"
 }
@@ -141,6 +147,21 @@ asks_again() {
 	[ "$(questions)" -eq 6 ]
 	sql "update voip.users set full_name = 'Žluťoučký kůň ☎'
 		where username = 'carol'"
+}
+
+@test "an answer says its generation, which grows when something changed" {
+	local first again
+	dirxml_start
+	wait_for listening
+	first=$(generation 1001)
+	[ "$first" -gt 0 ]
+	[ "$(generation 1001)" = "$first" ]
+	sql "update voip.users set full_name = 'Grown' where username = '1001'"
+	wait_for shows Grown 1001
+	again=$(generation 1001)
+	[ "$again" -gt "$first" ]
+	sql "update voip.users set full_name = 'Alice Liddell'
+		where username = '1001'"
 }
 
 @test "a user who is added is found though it was remembered that there is none" {
