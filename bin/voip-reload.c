@@ -60,7 +60,7 @@ change_of(struct change *c, const struct entity *t, const char *text,
 	snprintf(c->name, sizeof(c->name), "%s", key.name);
 	/* A tenant's own change names it as its domain too. */
 	if (strcmp(t->name, "domain") == 0)
-		snprintf(c->domain, sizeof(c->domain), "%s", key.name);
+		snprintf(c->domain, sizeof(c->domain), "%.255s", key.name);
 	return 0;
 }
 

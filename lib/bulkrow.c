@@ -46,7 +46,7 @@ draft_release(struct draft *d)
 static int
 wrong(struct draft *d, const struct verr *why, struct verr *e)
 {
-	char what[700];
+	char what[2 * ENTITY_NAME + 300]; /* a key */
 
 	d->wrong = true;
 	if (why->kind != VERR_INPUT && why->kind != VERR_USAGE) {
@@ -212,7 +212,7 @@ put_reference(struct draft *d, const struct entity_field *f, const char *value,
 {
 	const struct entity *to = sql_referenced(f);
 	const char *at = to->in_domain ? strrchr(value, '@') : NULL;
-	char name[256];
+	char name[ENTITY_NAME];
 
 	if (at && strcmp(at + 1, d->key.domain) != 0)
 		return verr_set(e, VERR_INPUT,

@@ -72,10 +72,10 @@ entity_is_secret(const struct entity_field *f)
 /* --- keys ------------------------------------------------------------- */
 
 static int
-copy_part(char to[256], const char *from, size_t len, const struct entity *t,
-	  const char *text, struct verr *e)
+copy_part(char *to, size_t size, const char *from, size_t len,
+	  const struct entity *t, const char *text, struct verr *e)
 {
-	if (len == 0 || len > 255)
+	if (len == 0 || len >= size)
 		return verr_set(e, VERR_INPUT, "'%s' is no key of %s %s", text,
 				strchr("aeiou", t->name[0]) ? "an" : "a",
 				t->name);
@@ -111,8 +111,8 @@ entity_key_parse(struct entity_key *key, const struct entity *t,
 		p = strrchr(text, '@');
 		if (!p || !p[1])
 			return key_syntax(t, text, "domain", e);
-		if (copy_part(key->domain, p + 1, strlen(p + 1), t, text, e) ==
-			    -1 ||
+		if (copy_part(key->domain, sizeof(key->domain), p + 1,
+			      strlen(p + 1), t, text, e) == -1 ||
 		    valid_domain(key->domain, e) == -1)
 			return -1;
 		end = p;
@@ -121,12 +121,13 @@ entity_key_parse(struct entity_key *key, const struct entity *t,
 		p = memrchr(text, '/', (size_t)(end - text));
 		if (!p || p == text)
 			return key_syntax(t, text, t->parent, e);
-		if (copy_part(key->parent, text, (size_t)(p - text), t, text,
-			      e) == -1)
+		if (copy_part(key->parent, sizeof(key->parent), text,
+			      (size_t)(p - text), t, text, e) == -1)
 			return -1;
 		name = p + 1;
 	}
-	if (copy_part(key->name, name, (size_t)(end - name), t, text, e) == -1)
+	if (copy_part(key->name, sizeof(key->name), name, (size_t)(end - name),
+		      t, text, e) == -1)
 		return -1;
 	return t->fields->check ? t->fields->check(key->name, e) : 0;
 }

@@ -80,9 +80,12 @@ bool entity_is_secret(const struct entity_field *f);
 /* The nearest name for a hint, or NULL. */
 const char *entity_field_suggest(const struct entity *t, const char *name);
 
+/* Room for a name: the schema admits 128 characters, of four bytes each. */
+#define ENTITY_NAME 513
+
 struct entity_key {
-	char parent[256];
-	char name[256];
+	char parent[ENTITY_NAME];
+	char name[ENTITY_NAME];
 	char domain[256];
 };
 

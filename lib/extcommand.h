@@ -69,7 +69,7 @@ struct ext_command {
 	const char **argv; /* what follows the verb */
 	int argc;
 	struct entity_key key;
-	char key_text[600];
+	char key_text[2 * ENTITY_NAME + 256];
 	struct ext_range *range; /* or NULL */
 	struct entity_value values[EXT_VALUES];
 	size_t n;

@@ -389,3 +389,36 @@ whole_life() {
 	run -64 voip-ext queue delete late@pbx.example.com
 	[[ $output == "voip-ext: 'delete' is no verb"*"did you mean 'rm'?"* ]]
 }
+
+@test "the longest names, and names with the marks of keys, are keys everywhere" {
+	local name phones number=8800 file=$BATS_TEST_TMPDIR/names
+	phones=$(printf '\U1F4DE%.0s' {1..128})
+	voip-ext domain add names.example
+	voip-ext add 1001@names.example password=x
+	for name in "$phones" 'x/1001' // 'a@b/c'; do
+		run -0 voip-ext queue add "$name@names.example"
+		run -0 voip-ext member add "$name/1001@names.example"
+		run -0 voip-ext member set "$name/1001@names.example" tier=2
+		run -0 voip-ext member show "$name/1001@names.example" -f tsv
+		[[ $output == *"$name/1001@names.example"* ]]
+		run -0 voip-ext ivr add "$name@names.example"
+		run -0 voip-ext entry add "$name/1@names.example" \
+			action=queue action_data="$name"
+		run -0 voip-ext group add "$name@names.example"
+		run -0 voip-ext groupmember add "$name/1001@names.example"
+		number=$((number + 1))
+		run -0 voip-ext add "$number@names.example" \
+			queue="$name@names.example"
+		run -0 voip-ext show "$number@names.example" -f json \
+			--fields queue
+		[ "$(jq -r '.[0].queue // .queue' <<<"$output")" = "$name" ]
+	done
+	voip-ext export --domain names.example >"$file"
+	run -0 voip-ext apply "$file"
+	run -0 --separate-stderr voip-ext apply --dry-run "$file"
+	[[ $output == 'nothing to change ('* ]]
+	run -65 voip-ext queue add "$phones$phones@names.example"
+	voip-ext queue rm --cascade "$phones@names.example"
+	run -1 voip-ext member show "$phones/1001@names.example"
+	voip-ext domain rm --cascade names.example
+}
