@@ -218,8 +218,11 @@ read_spool(struct audit *a, struct verr *e)
 		struct spool_record r;
 		struct verr ignored = VERR_INIT;
 
-		if (spool_read(spool, names[i], &r, &ignored) == -1)
+		if (spool_read(spool, names[i], &r, &ignored) == -1) {
+			if (ignored.kind == VERR_INPUT)
+				spool_record_release(&r);
 			continue;
+		}
 		if (cdr_parse(&c, r.body, r.body_len, &ignored) == 0)
 			a->spooled[a->nspooled] = strdup(c.value[CDR_LEG_UUID]);
 		a->nspooled += a->spooled[a->nspooled] != NULL;

@@ -182,20 +182,50 @@ cdrqueue_stage(struct spool *s, const struct cdrqueue_row *row, struct verr *e)
 	return spool_stage(s, list, row->body, row->len, e);
 }
 
-static void
-add_record(struct cdrqueue_batch *b, const struct spool_record *r)
+/* The row of a record; its texts are in `values`. */
+static struct cdrqueue_row
+row_of(const struct spool_record *r, struct buf values[HEADERS])
 {
 	struct cdrqueue_row row = { .body = r->body, .len = r->body_len };
-	struct buf values[HEADERS];
 
 	for (size_t i = 0; i < HEADERS; i++) {
 		values[i] = BUF_INIT;
 		if (spool_record_header(r, headers[i], &values[i]))
 			*text_of(&row, i) = values[i].data;
 	}
-	cdrqueue_add(b, &row);
+	return row;
+}
+
+static void
+release_values(struct buf values[HEADERS])
+{
 	for (size_t i = 0; i < HEADERS; i++)
 		buf_release(&values[i]);
+}
+
+static void
+add_record(struct cdrqueue_batch *b, const struct spool_record *r)
+{
+	struct buf values[HEADERS];
+	struct cdrqueue_row row = row_of(r, values);
+
+	cdrqueue_add(b, &row);
+	release_values(values);
+}
+
+/* Whatever a file holds that is no record: a dead letter, byte for byte. */
+static void
+add_dead(struct cdrqueue_batch *b, const struct spool_record *r,
+	 const char *reason)
+{
+	struct cdrqueue_row row = { .body = r->content.data,
+				    .len = r->content.len,
+				    .reason = reason };
+	char now[32];
+
+	cdrqueue_now(now);
+	row.received_at = now;
+	cdrqueue_add(b, &row);
 }
 
 /* Takes over `name` when the record was added, or frees it. */
@@ -208,20 +238,53 @@ load_one(struct spool *s, struct cdrqueue_batch *b, char *name, char **names,
 
 	if (spool_read(s, name, &r, &why) == 0) {
 		add_record(b, &r);
-		spool_record_release(&r);
-		names[(*count)++] = name;
-		return 0;
-	}
-	if (why.kind == VERR_INPUT) {
-		log_error("%s; it is moved to 'bad'", why.msg);
-		spool_set_aside(s, name, &why);
-	} else if (why.kind != VERR_NOTFOUND) {
-		*e = why;
+	} else if (why.kind == VERR_INPUT) {
+		log_warning("%s; it becomes a dead letter", why.msg);
+		add_dead(b, &r, why.msg);
+	} else {
 		free(name);
+		if (why.kind == VERR_NOTFOUND)
+			return 0;
+		*e = why;
 		return -1;
 	}
-	free(name);
+	spool_record_release(&r);
+	names[(*count)++] = name;
 	return 0;
+}
+
+int
+cdrqueue_condemn(struct spool *s, const char *name, const char *reason,
+		 struct verr *e)
+{
+	struct spool_record r;
+	struct buf values[HEADERS];
+	struct cdrqueue_row row;
+	char now[32];
+	int rc;
+
+	if (spool_read(s, name, &r, e) == -1) {
+		if (e->kind == VERR_INPUT)
+			spool_record_release(&r);
+		return e->kind == VERR_INPUT ? spool_set_aside(s, name, e) : -1;
+	}
+	row = row_of(&r, values);
+	cdrqueue_now(now);
+	row.received_at = now;
+	if (row.reason) {
+		/* not even as a dead letter */
+		rc = spool_set_aside(s, name, e);
+	} else {
+		row.reason = reason;
+		rc = cdrqueue_stage(s, &row, e);
+		if (rc == 0)
+			rc = spool_publish(s, e);
+		if (rc == 0)
+			rc = spool_remove(s, name, e);
+	}
+	release_values(values);
+	spool_record_release(&r);
+	return rc;
 }
 
 int

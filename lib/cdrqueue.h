@@ -60,9 +60,15 @@ void cdrqueue_now(char out[32]);
 int
 cdrqueue_stage(struct spool *s, const struct cdrqueue_row *row, struct verr *e);
 /*
+ * The database refuses this record for good: write it again as a dead letter,
+ * or, when it is one, set it aside.
+ */
+int cdrqueue_condemn(struct spool *s, const char *name, const char *reason,
+		     struct verr *e);
+/*
  * Add the oldest records to the batch, at most `max` or 8 MiB.  `names` has
- * room for `max`; the caller frees each.  What is no record is set aside, what
- * cannot be read is passed over; -1 when nothing else is there.
+ * room for `max`; the caller frees each.  What is no record is a dead letter,
+ * what cannot be read is passed over; -1 when nothing else is there.
  */
 int cdrqueue_load(struct spool *s, struct cdrqueue_batch *b, size_t max,
 		  char **names, size_t *count, struct verr *e);

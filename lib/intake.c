@@ -284,8 +284,8 @@ remove_names(struct spool *spool, char **names, size_t n)
 }
 
 /*
- * What the database refuses for good is found by halving, and moved out of the
- * way of the others, to "bad/".
+ * What the database refuses for good is found by halving, and becomes a dead
+ * letter, or, when it is refused as that too, moves to "bad/".
  */
 static void
 isolate(struct spool *spool, char **names, size_t n, const struct verr *why,
@@ -298,8 +298,8 @@ isolate(struct spool *spool, char **names, size_t n, const struct verr *why,
 	*max = n / 2 ? n / 2 : 1;
 	if (n != 1)
 		return;
-	log_error("'%s' of the spool goes to 'bad': %s", names[0], why->msg);
-	if (spool_set_aside(spool, names[0], &e) == -1)
+	log_error("'%s' of the spool is refused: %s", names[0], why->msg);
+	if (cdrqueue_condemn(spool, names[0], why->msg, &e) == -1)
 		log_error("%s", e.msg);
 }
 

@@ -397,7 +397,7 @@ spool_read(struct spool *s, const char *name, struct spool_record *r,
 	else
 		rc = 0;
 	close(fd);
-	if (rc == -1)
+	if (rc == -1 && e->kind != VERR_INPUT)
 		spool_record_release(r);
 	return rc;
 }

@@ -66,11 +66,14 @@ bool spool_record_header(const struct spool_record *r, const char *name,
  * array and each name. */
 int spool_list(struct spool *s, size_t max, char ***names, size_t *count,
 	       struct verr *e);
-/* VERR_NOTFOUND when another took it; VERR_INPUT when it is no record. */
+/*
+ * VERR_NOTFOUND when another took it.  VERR_INPUT when it is no record: its
+ * bytes are in content, to be released.
+ */
 int spool_read(struct spool *s, const char *name, struct spool_record *r,
 	       struct verr *e);
 int spool_remove(struct spool *s, const char *name, struct verr *e);
-/* Move a file that is no record to "bad/" beside the others. */
+/* Move a file that nobody can take to "bad/" beside the others. */
 int spool_set_aside(struct spool *s, const char *name, struct verr *e);
 
 /* Cheap: kept up to date by this process, recounted by spool_list(). */

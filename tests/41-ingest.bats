@@ -310,16 +310,34 @@ spool_is_empty() {
 	run -0 voip-cdr-ingest drain
 }
 
-@test "a file in the spool that is no record is moved to bad and holds nobody up" {
+@test "a file in the spool that is no record becomes a dead letter, whole" {
 	mkdir -m 700 "$spool"
 	echo junk >"$spool/00000000001.000000-1-000000"
 	cluster_stop node immediate
 	voip-cdr-ingest <"$captured/cdr-json/tone-aleg.json" >/dev/null 2>&1
 	cluster_start node
 	run -0 voip-cdr-ingest drain
-	[[ $output == *'1 drained'* ]]
-	[ -e "$spool/bad/00000000001.000000-1-000000" ]
+	[[ $output == *'2 drained'* ]]
+	spool_is_empty
 	queued 1
+	run -0 sql "select encode(body, 'escape') = E'junk\n', reason
+		from voip.cdr_dead"
+	[[ $output == $'t\t'*'is no record' ]]
+}
+
+@test "a record that the database refuses for good becomes a dead letter" {
+	mkdir -m 700 "$spool"
+	printf 'voip-spool 1 2\nreceived-at: never\nquery-uuid: u1\n\n{}' \
+		>"$spool/00000000001.000000-1-000000"
+	VOIP_DATABASE=host=/nothing voip-cdr-ingest \
+		<"$captured/cdr-json/tone-aleg.json" >/dev/null 2>&1
+	run -0 --separate-stderr voip-cdr-ingest drain
+	[ "$output" = '2 drained' ]
+	spool_is_empty
+	queued 1
+	run -0 sql "select query_uuid, convert_from(body, 'UTF8'), reason
+		from voip.cdr_dead"
+	[[ $output == $'u1\t{}\t'*'invalid input syntax'* ]]
 }
 
 @test "a record that cannot be read stays and holds nobody up" {
@@ -338,7 +356,9 @@ spool_is_empty() {
 	mkdir -m 700 "$spool"
 	[ "$(id -u)" -ne 0 ] || chown nobody "$spool"
 	owner=$(stat -c %U "$spool")
-	echo junk >"$spool/00000000001.000000-1-000000"
+	# refused as a dead letter, too
+	printf 'voip-spool 1 2\nreceived-at: never\nreason: odd\n\n{}' \
+		>"$spool/00000000001.000000-1-000000"
 	voip-cdr-ingest drain
 	VOIP_DATABASE=host=/nothing voip-cdr-ingest \
 		<"$captured/cdr-json/tone-aleg.json" >/dev/null 2>&1

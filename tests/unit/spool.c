@@ -108,6 +108,8 @@ test_bad(struct spool *s)
 		CHECK(f && fputs(contents[i], f) >= 0 && fclose(f) == 0);
 		CHECK(spool_read(s, name, &r, &e) == -1 &&
 		      e.kind == VERR_INPUT);
+		CHECK(strcmp(r.content.data, contents[i]) == 0);
+		spool_record_release(&r);
 		CHECK(spool_set_aside(s, name, &e) == 0);
 		snprintf(file, sizeof(file), "%s/bad/%s", path, name);
 		CHECK(access(file, R_OK) == 0);
