@@ -28,7 +28,7 @@ after-deps:
 	@+$(MAKE) --no-print-directory DEPS_DONE=1 $(MAKECMDGOALS)
 else
 
-PKGS     := popt jansson libpq libxml-2.0 libcurl libcrypto
+PKGS     := popt jansson libpq libxml-2.0 libcurl libcrypto zlib
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wold-style-definition -Wpointer-arith -Wwrite-strings -Wvla -Wformat=2
 

@@ -37,7 +37,12 @@ static const struct entity_field domain_fields[] = {
 	  "the domain, lower case; the realm of its accounts" },
 	{ "tenant_name", "tenant_name", ENTITY_TEXT, ENTITY_DEFAULT, NULL, valid_text,
 	  "the tenant's name, for people" },
-	ACTIVE, LIMITS, MAX_REGISTRATIONS, TIMES, END
+	ACTIVE, LIMITS, MAX_REGISTRATIONS,
+	{ "cdr_keep_days", "cdr_keep_days", ENTITY_INT, ENTITY_DETAIL, NULL, NULL,
+	  "days that its CDRs are kept; empty: as all" },
+	{ "cdr_anonymise_days", "cdr_anonymise_days", ENTITY_INT, ENTITY_DETAIL,
+	  NULL, NULL, "days after which numbers in CDRs are erased; empty: as all" },
+	TIMES, END
 };
 
 static const struct entity_field user_fields[] = {

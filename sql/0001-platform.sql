@@ -118,6 +118,10 @@ create table voip.domains (
 	max_registrations integer check (max_registrations >= 0),
 	caller_id_name text check (voip.is_text(caller_id_name)),
 	caller_id_number text check (voip.is_username(caller_id_number)),
+	-- less than the platform keeps CDRs; null: as the platform
+	cdr_keep_days integer check (cdr_keep_days between 1 and 36500),
+	cdr_anonymise_days integer
+		check (cdr_anonymise_days between 1 and 36500),
 	created_at timestamptz not null default now(),
 	updated_at timestamptz not null default now()
 );

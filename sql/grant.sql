@@ -161,7 +161,20 @@ begin
 			'voip_cdr, voip_prune'),
 		('recordings', 'select, insert, update, delete',
 			'voip_rec, voip_prune'),
-		('recordings', 'select', 'voip_cdr, voip_cdr_flush')
+		('recordings', 'select', 'voip_cdr, voip_cdr_flush'),
+		-- old legs go, or lose what tells who talked to whom
+		('cdr', 'delete, update (caller_number, caller_name,
+			destination, destination_last, account, network_ip,
+			sip_call_id, recording, transfer, last_app)',
+			'voip_prune'),
+		('cdr_raw', 'select, delete', 'voip_prune'),
+		('cdr_default', 'select', 'voip_prune'),
+		('cdr_raw_default', 'select', 'voip_prune'),
+		('prune_mark', 'select, insert, update', 'voip_prune'),
+		('change', 'select, delete', 'voip_prune'),
+		('change_part', 'select (change_id), delete', 'voip_prune'),
+		('audit', 'select (change_id), delete', 'voip_prune'),
+		('audit_secret', 'select (change_id), delete', 'voip_prune')
 	) as v(name, privileges, grantees)
 	where to_regclass('voip.' || name) is not null
 	loop
@@ -181,6 +194,8 @@ begin
 		execute format('grant execute on function %s
 			to voip_cdr_flush, voip_prune', f);
 	end loop;
+	grant execute on function voip.prune_detach(text, text),
+		voip.prune_drop(text) to voip_prune;
 end
 $$;
 
