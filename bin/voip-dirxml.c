@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "dirxml.h"
+#include "explain.h"
 #include "form.h"
 #include "fsstatic.h"
 #include "lookup.h"
@@ -13,6 +14,7 @@
 
 static struct service_face face;
 static char *user;
+static char *explained;
 static char *group;
 static char *domain;
 static char *action;
@@ -27,6 +29,8 @@ static struct poptOption options[] = {
 	  "of the static dialplan (default: setting user_context)", "CONTEXT" },
 	{ "domain", '\0', POPT_ARG_STRING, &domain, 0,
 	  "print what FreeSWITCH gets for a domain", "DOMAIN" },
+	{ "explain", '\0', POPT_ARG_STRING, &explained, 0,
+	  "--user, and where each value came from", "USER@DOMAIN" },
 	{ "group", '\0', POPT_ARG_STRING, &group, 0,
 	  "print what FreeSWITCH gets for a group", "GROUP@DOMAIN" },
 	SERVICE_OPTIONS(face),
@@ -116,7 +120,8 @@ filter(int argc, const char **argv, struct verr *e)
 	if (rc == 0 && buf_failed(&form))
 		rc = verr_set(e, VERR_RETRY, "out of memory");
 	if (rc == 0)
-		rc = dirxml_ask(&out, form.data, form.len, e);
+		rc = explained ? explain_user(&out, &form, user, e)
+			       : dirxml_ask(&out, form.data, form.len, e);
 out:
 	if (rc != -1)
 		fwrite(out.data, 1, out.len, stdout);
@@ -165,6 +170,8 @@ run(int argc, const char **argv, struct verr *e)
 					 : "'%s' needs --domain, and neither "
 					   "--action nor --purpose",
 				argv[argc - 1]);
+	if (explained)
+		*(user ? &domain : &user) = explained;
 	if ((user != NULL) + (group != NULL) + (domain != NULL) > 1)
 		return verr_set(e, VERR_USAGE,
 				"--user, --group and --domain exclude each "

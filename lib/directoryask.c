@@ -50,6 +50,20 @@ const char directoryask_sql_user[] =
 	"join voip.users as u on u.id = m.id and u.active " USER_NUMBER BOX
 	"where d.domain = $1 and d.active order by m.rank, b.rank limit 1";
 
+/* What of a user's answer is its own, and what the tenant's. */
+const char directoryask_sql_sources[] =
+	"select u.username = $2 as by_name, u.auth_acl is not null as auth_acl, "
+	"u.user_agent_filter is not null as user_agent_filter, "
+	"u.max_registrations is not null as max_registrations, "
+	"u.user_context is not null as user_context, u.full_name <> '' "
+	"as full_name, n.extension is not null as number, "
+	"u.caller_id_name is not null as caller_id_name, "
+	"u.caller_id_number is not null as caller_id_number "
+	"from voip.domains as d "
+	"join lateral (" USER_ID ") as m on true "
+	"join voip.users as u on u.id = m.id and u.active " USER_NUMBER
+	"where d.domain = lower($1) and d.active order by m.rank limit 1";
+
 /* The same, else a box that is nobody's number. */
 const char directoryask_sql_mailbox[] =
 	"select " USER_COLUMNS "u.ha1, " USER_REST

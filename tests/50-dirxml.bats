@@ -192,6 +192,22 @@ setup() {
 	[ "$output" = "$(cat "$golden/network-list.out")" ]
 }
 
+@test "--explain says of each value where it came from" {
+	local plain
+	run -0 voip-dirxml --explain 1001@pbx.example.com
+	[[ $output == *'name="a1-hash" value="19869633d6d06488237a0b67281c6ce1"/>  <!-- users.ha1 -->'* ]]
+	[[ $output == *'value="default"/>  <!-- setting user_context -->'* ]]
+	[[ $output == *'value="Example Ltd"/>  <!-- domains.caller_id_name -->'* ]]
+	[[ $output == *'value="Alice Liddell"/>  <!-- users.full_name -->'* ]]
+	xmllint --noout - <<<"$output"
+	plain=$(sed 's/  <!-- [^>]* -->$//' <<<"$output")
+	[ "$plain" = "$(voip-dirxml --user 1001@pbx.example.com)" ]
+	# Nothing is without a source.
+	run ! grep -E '<(param|variable|user) .*>$' <(grep -v -- '-->$' <<<"$output")
+	run -1 voip-dirxml --explain nobody@pbx.example.com
+	run -64 voip-dirxml --explain 1001@pbx.example.com --user 1001@pbx.example.com
+}
+
 @test "the filter prints the not-found document and ends with 1" {
 	run -1 --separate-stderr voip-dirxml --user 9999@pbx.example.com
 	[ "$output" = "$(cat "$captured/responses/notfound.xml")" ]
