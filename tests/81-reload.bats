@@ -406,6 +406,43 @@ freeswitch	xml_flush_cache id 1001 a.example" ]
 	[[ "$output" != *"id u"* ]]
 }
 
+@test "a storm of changes is taken, and the peers end with what is right" {
+	freeswitch
+	remember ext a.example:1 a.example:1001 a.example:9999
+	remember auth alice@a.example
+	for ((n = 0; n < 10000; n++)); do
+		echo "update	extension	$n@a.example	a.example"
+	done >"$dir/changes"
+	echo 'update	user	alice@a.example	a.example' >>"$dir/changes"
+	run -0 reload --wait 300s <"$dir/changes"
+	gone ext a.example:1
+	gone ext a.example:9999
+	gone ext a.example:1001
+	gone auth alice@a.example
+	run -0 told
+	[[ $output == *"xml_flush_cache"* ]]
+}
+
+@test "half-open peers, and peers that are killed, cost no change" {
+	freeswitch
+	reload_lines --freeswitch-only --wait 60s
+	printf 'update\textension\t1@a.example\ta.example\n' >&9
+	wait_for grep -q 'id.1' "$dir/fs/log"
+	kill -STOP "$fs" # the kernel still takes what is sent
+	printf 'update\textension\t2@a.example\ta.example\n' >&9
+	kill -KILL "$fs"
+	wait "$fs" || :
+	wait_for grep -q 'peer is away peer=freeswitch' "$dir/log"
+	printf 'update\textension\t3@a.example\ta.example\n' >&9
+	: >"$dir/fs/log"
+	freeswitch slow
+	wait_for grep -q 'tier.list' "$dir/fs/log"
+	lines_end
+	[ "$status" -eq 0 ]
+	run -0 told
+	[[ "$output" == "xml_flush_cache"$'\n'* ]]
+}
+
 @test "what is written twice is sent once" {
 	freeswitch
 	for n in 1 2 3 4 5 6 7 8 9; do
