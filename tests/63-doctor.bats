@@ -193,8 +193,8 @@ rows() {
 false	pattern	0XXXXXXXXX	0912345678 comes first
 false	pattern	0.	0912345678 comes first" ]
 	run -0 voip-ext route 0912345679@route.example -f tsv
-	[ "${lines[1]}" = "true	pattern	0XXXXXXXXX	trunk_out	0912345679	false	2	way	trunk_out;name=way;trunk_id=$(
-		look "select id from voip.trunks where name = 'way'")	pattern 0XXXXXXXXX of route.example" ]
+	id=$(look "select id from voip.trunks where name = 'way'")
+	[ "${lines[1]}" = "true	pattern	0XXXXXXXXX	trunk_out	0912345679	false	$((100000 + id))	way	trunk_out;name=way;trunk_id=$id	pattern 0XXXXXXXXX of route.example" ]
 	voip-ext emergency add 09X. trunk=way
 	[ "$(rows 0912345678@route.example | cut -f1-3)" = "true	emergency	09X.
 false	exact	0912345678
