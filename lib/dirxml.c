@@ -45,12 +45,28 @@ log_lookup(struct http_request *r, const struct lookup *l,
 		  r->peer, "ms", ms, NULL);
 }
 
+static void
+count_lookup(const struct http_request *r, const struct lookup *l,
+	     enum lookup_result result)
+{
+	static const int bounds_ms[] = { 1, 5, 20, 100, 500, 2000 };
+	int64_t ms = loop_now_ms() - r->received_ms;
+
+	lookup_count(l, result);
+	for (unsigned i = 0; i < sizeof(bounds_ms) / sizeof(bounds_ms[0]); i++)
+		if (ms <= bounds_ms[i])
+			metric_add(METRIC_LOOKUP_TIME_1MS + i, 1);
+	metric_add(METRIC_LOOKUP_TIME_ANY, 1);
+	metric_add(METRIC_LOOKUP_TIME_SUM, ms);
+	metric_add(METRIC_LOOKUP_TIME_COUNT, 1);
+}
+
 /* After this the request may be over, and `l` with it. */
 static void
 reply(struct http_request *r, const struct lookup *l, enum lookup_result result,
       const void *body, size_t len)
 {
-	lookup_count(l, result);
+	count_lookup(r, l, result);
 	log_lookup(r, l, result);
 	http_reply(r, 200, FSXML_TYPE, body, len);
 }
@@ -72,7 +88,7 @@ reply_unavailable(struct http_request *r, const struct lookup *l,
 	if (e->kind != VERR_RETRY)
 		log_error("cannot answer a lookup: %s", e->msg);
 	unavailable.kind = VERR_RETRY;
-	lookup_count(l, LOOKUP_UNAVAILABLE);
+	count_lookup(r, l, LOOKUP_UNAVAILABLE);
 	log_lookup(r, l, LOOKUP_UNAVAILABLE);
 	http_reply_error(r, &unavailable);
 }

@@ -34,24 +34,54 @@ metric_get(enum metric m)
 	return values[m];
 }
 
+/* NAME of NAME_bucket, NAME_sum and NAME_count. */
+static int
+base_length(const char *name, enum metric_type type)
+{
+	return (int)(type == METRIC_HISTOGRAM ? strrchr(name, '_') - name
+					      : (long)strlen(name));
+}
+
+static void
+render_value(struct buf *out, enum metric_type type, const char *name,
+	     int64_t value)
+{
+	size_t len = strlen(name);
+
+	if (type == METRIC_HISTOGRAM && strcmp(name + len - 4, "_sum") == 0)
+		buf_printf(out, " %" PRId64 ".%03d\n", value / 1000,
+			   (int)(value % 1000));
+	else
+		buf_printf(out, " %" PRId64 "\n", value);
+}
+
 void
 metric_render(struct buf *out, unsigned groups)
 {
+	static const char *const types[] = {
+		[METRIC_COUNTER] = "counter",
+		[METRIC_GAUGE] = "gauge",
+		[METRIC_HISTOGRAM] = "histogram",
+	};
 	const char *last = "";
+	int last_len = 0;
 
 	for (size_t i = 0; i < METRIC_COUNT; i++) {
+		const char *name = rows[i].name;
+		int len = base_length(name, rows[i].type);
+
 		if (!(rows[i].group & groups))
 			continue;
-		if (strcmp(rows[i].name, last) != 0) {
-			last = rows[i].name;
-			buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", last,
-				   rows[i].help, last,
-				   rows[i].type == METRIC_GAUGE ? "gauge"
-								: "counter");
+		if (len != last_len || strncmp(name, last, (size_t)len) != 0) {
+			last = name;
+			last_len = len;
+			buf_printf(out, "# HELP %.*s %s\n# TYPE %.*s %s\n", len,
+				   name, rows[i].help, len, name,
+				   types[rows[i].type]);
 		}
-		buf_puts(out, rows[i].name);
+		buf_puts(out, name);
 		if (*rows[i].labels)
 			buf_printf(out, "{%s}", rows[i].labels);
-		buf_printf(out, " %" PRId64 "\n", values[i]);
+		render_value(out, rows[i].type, name, values[i]);
 	}
 }

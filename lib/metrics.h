@@ -12,38 +12,65 @@
 
 #include "buf.h"
 
-enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
+/*
+ * Of a histogram there is a row for each bucket, NAME_bucket in the order of
+ * their bounds, and for NAME_sum (in milliseconds) and NAME_count.
+ */
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
 /* The lookups of one action by their result, in the order of lookup.h. */
-#define METRICS_LOOKUP(X, id, action)                                          \
-	METRICS_LOOKUP_RESULT(X, LOOKUP_##id##_FOUND, action, "found")         \
-	METRICS_LOOKUP_RESULT(X, LOOKUP_##id##_NOT_FOUND, action, "not found") \
-	METRICS_LOOKUP_RESULT(X, LOOKUP_##id##_REFUSED, action, "refused")     \
-	METRICS_LOOKUP_RESULT(X, LOOKUP_##id##_UNAVAILABLE, action,            \
+#define METRICS_LOOKUP(X, id, section, action)                               \
+	METRICS_LOOKUP_RESULT(X, LOOKUP_##id##_FOUND, section, action,       \
+			      "found")                                       \
+	METRICS_LOOKUP_RESULT(X, LOOKUP_##id##_NOT_FOUND, section, action,   \
+			      "not found")                                   \
+	METRICS_LOOKUP_RESULT(X, LOOKUP_##id##_REFUSED, section, action,     \
+			      "refused")                                     \
+	METRICS_LOOKUP_RESULT(X, LOOKUP_##id##_UNAVAILABLE, section, action, \
 			      "unavailable")
-#define METRICS_LOOKUP_RESULT(X, id, action, result)        \
-	X(id, DIRXML, COUNTER, "voip_dirxml_lookups_total", \
-	  "action=\"" action "\",result=\"" result "\"",    \
+#define METRICS_LOOKUP_RESULT(X, id, section, action, result)              \
+	X(id, DIRXML, COUNTER, "voip_dirxml_lookups_total",                \
+	  "section=\"" section "\",action=\"" action "\",result=\"" result \
+	  "\"",                                                            \
 	  "Lookups answered, by what was asked.")
 
-#define METRICS_LOOKUPS(X)                                     \
-	METRICS_LOOKUP(X, SIP_AUTH, "sip_auth")                \
-	METRICS_LOOKUP(X, USER_CALL, "user_call")              \
-	METRICS_LOOKUP(X, MESSAGE_COUNT, "message-count")      \
-	METRICS_LOOKUP(X, VOICEMAIL, "voicemail-lookup")       \
-	METRICS_LOOKUP(X, REVERSE_AUTH, "reverse-auth-lookup") \
-	METRICS_LOOKUP(X, GROUP_CALL, "group_call")            \
-	METRICS_LOOKUP(X, PLAIN, "none")                       \
-	METRICS_LOOKUP(X, NETWORK_LIST, "network-list")        \
-	METRICS_LOOKUP(X, GATEWAYS, "gateways")                \
-	METRICS_LOOKUP(X, PUBLISH_VM, "publish-vm")            \
-	METRICS_LOOKUP(X, CALLCENTER, "callcenter.conf")       \
-	METRICS_LOOKUP(X, IVR, "ivr.conf")                     \
-	METRICS_LOOKUP(X, CONFERENCE, "conference.conf")       \
-	METRICS_LOOKUP(X, ACL, "acl.conf")                     \
-	METRICS_LOOKUP(X, CONFIGURATION, "configuration")      \
-	METRICS_LOOKUP(X, DIALPLAN, "dialplan")                \
-	METRICS_LOOKUP(X, OTHER, "other")
+#define METRICS_LOOKUPS(X)                                                  \
+	METRICS_LOOKUP(X, SIP_AUTH, "directory", "sip_auth")                \
+	METRICS_LOOKUP(X, USER_CALL, "directory", "user_call")              \
+	METRICS_LOOKUP(X, MESSAGE_COUNT, "directory", "message-count")      \
+	METRICS_LOOKUP(X, VOICEMAIL, "directory", "voicemail-lookup")       \
+	METRICS_LOOKUP(X, REVERSE_AUTH, "directory", "reverse-auth-lookup") \
+	METRICS_LOOKUP(X, GROUP_CALL, "directory", "group_call")            \
+	METRICS_LOOKUP(X, PLAIN, "directory", "none")                       \
+	METRICS_LOOKUP(X, NETWORK_LIST, "directory", "network-list")        \
+	METRICS_LOOKUP(X, GATEWAYS, "directory", "gateways")                \
+	METRICS_LOOKUP(X, PUBLISH_VM, "directory", "publish-vm")            \
+	METRICS_LOOKUP(X, CALLCENTER, "configuration", "callcenter.conf")   \
+	METRICS_LOOKUP(X, IVR, "configuration", "ivr.conf")                 \
+	METRICS_LOOKUP(X, CONFERENCE, "configuration", "conference.conf")   \
+	METRICS_LOOKUP(X, ACL, "configuration", "acl.conf")                 \
+	METRICS_LOOKUP(X, CONFIGURATION, "configuration", "configuration")  \
+	METRICS_LOOKUP(X, DIALPLAN, "dialplan", "dialplan")                 \
+	METRICS_LOOKUP(X, OTHER, "other", "other")
+
+#define METRICS_TIME_BUCKET(X, id, le)                          \
+	X(LOOKUP_TIME_##id, DIRXML, HISTOGRAM,                  \
+	  "voip_dirxml_lookup_seconds_bucket", "le=\"" le "\"", \
+	  "Time from a lookup to its answer.")
+#define METRICS_TIME(X)                           \
+	METRICS_TIME_BUCKET(X, 1MS, "0.001")      \
+	METRICS_TIME_BUCKET(X, 5MS, "0.005")      \
+	METRICS_TIME_BUCKET(X, 20MS, "0.02")      \
+	METRICS_TIME_BUCKET(X, 100MS, "0.1")      \
+	METRICS_TIME_BUCKET(X, 500MS, "0.5")      \
+	METRICS_TIME_BUCKET(X, 2S, "2")           \
+	METRICS_TIME_BUCKET(X, ANY, "+Inf")       \
+	X(LOOKUP_TIME_SUM, DIRXML, HISTOGRAM,     \
+	  "voip_dirxml_lookup_seconds_sum", "",   \
+	  "Time from a lookup to its answer.")    \
+	X(LOOKUP_TIME_COUNT, DIRXML, HISTOGRAM,   \
+	  "voip_dirxml_lookup_seconds_count", "", \
+	  "Time from a lookup to its answer.")
 
 /* How voip-dirxml came by its answers. */
 #define METRICS_CACHE(X)                                                       \
@@ -130,6 +157,7 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
 	X(DB_FAILURES, DB, COUNTER, "voip_database_failures_total", "",        \
 	  "Requests that the database did not answer.")                        \
 	METRICS_LOOKUPS(X)                                                     \
+	METRICS_TIME(X)                                                        \
 	METRICS_CACHE(X)
 
 enum metric_group {

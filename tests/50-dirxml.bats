@@ -144,6 +144,18 @@ setup() {
 	[ "$(counter user_call 'not found')" -eq $((not_found + 1)) ]
 }
 
+@test "the time that lookups take is a histogram" {
+	local line all
+	run -0 post /fs/xml <"$golden/sip_auth.in"
+	run -0 get /metrics ''
+	[ "$(grep -c '^# TYPE voip_dirxml_lookup_seconds histogram$' <<<"$output")" -eq 1 ]
+	all=$(sed -n 's/^voip_dirxml_lookup_seconds_count //p' <<<"$output")
+	[ "$all" -gt 0 ]
+	line="voip_dirxml_lookup_seconds_bucket{le=\"+Inf\"} $all"
+	grep -qxF "$line" <<<"$output"
+	grep -qE '^voip_dirxml_lookup_seconds_sum [0-9]+\.[0-9]{3}$' <<<"$output"
+}
+
 @test "a lookup is a line of the log at debug, without secrets" {
 	post /fs/xml <"$golden/sip_auth.in"
 	wait_for grep -q 'lookup section=directory action=sip_auth domain=pbx.example.com user=1001 .*result=found' \

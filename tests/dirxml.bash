@@ -93,5 +93,5 @@ seen() {
 }
 
 counter() {
-	get /metrics '' | sed -n "s/^voip_dirxml_lookups_total{action=\"$1\",result=\"$2\"} //p"
+	get /metrics '' | sed -n "s/^voip_dirxml_lookups_total{section=\"[a-z]*\",action=\"$1\",result=\"$2\"} //p"
 }
