@@ -21,9 +21,9 @@ struct dbpool;
  * borrowed, and `options` go for the others.  NULL: why is in `e`.  The caller
  * frees it with dbpool_free(), before `first`.
  */
-struct dbpool *dbpool_new(struct loop *loop, struct db *first,
-			  const struct db_options *options, size_t size,
-			  struct verr *e);
+struct dbpool *
+dbpool_new(struct loop *loop, struct db *first,
+	   const struct db_options *options, size_t size, struct verr *e);
 /* What is under way ends with VERR_RETRY. */
 void dbpool_free(struct dbpool *p);
 

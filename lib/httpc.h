@@ -4,8 +4,8 @@
  * Layer I/O; only httpc*.c include libcurl.  No proxy, no redirects, no other
  * protocol than HTTP.
  *
- * Two ways to use it: httpc_get() and httpc_send() wait; httpc_post() is answered within a
- * loop, any number at the same time.
+ * Two ways to use it: httpc_get() and httpc_send() wait; httpc_post() is
+ * answered within a loop, any number at the same time.
  */
 #ifndef HTTPC_H
 #define HTTPC_H

@@ -23,8 +23,8 @@
  * A key file: 64 hex digits.  VERR_CONFIG when it is missing, open to others
  * or no key.  The caller wipes `key`.
  */
-int
-secret_read_key(unsigned char key[SECRET_KEY], const char *path, struct verr *e);
+int secret_read_key(unsigned char key[SECRET_KEY], const char *path,
+		    struct verr *e);
 
 /* VERR_CONFIG as secret_read_key(), of the setting secret_key_file. */
 int secret_seal(struct buf *out, const char *name, const char *secret,

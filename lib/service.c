@@ -159,8 +159,7 @@ reload(struct running *run)
 		 (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
 	service_notify(state);
 	if (conf_load(&e) == -1 || check_credentials(run, &e) == -1 ||
-	    httpd_reload(run->httpd, credentials_of(run->s), &e) ==
-		    -1) {
+	    httpd_reload(run->httpd, credentials_of(run->s), &e) == -1) {
 		log_error("settings not reloaded: %s", e.msg);
 	} else {
 		if (run->s->reload)

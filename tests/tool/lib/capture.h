@@ -21,8 +21,8 @@ struct capture {
 	const char *file; /* borrowed */
 	char *text;       /* head, empty line, body */
 	size_t len;
-	size_t body; /* offset of the body */
-	bool base64; /* sent as "cdr=" and base64; decoded here */
+	size_t body;   /* offset of the body */
+	bool base64;   /* sent as "cdr=" and base64; decoded here */
 	size_t *spots; /* private: where something may be replaced */
 	size_t n_spots;
 };
