@@ -15,10 +15,13 @@
 #include "hapeer.h"
 #include "hash.h"
 #include "hasteps.h"
+#include "httpc.h"
 #include "log.h"
 #include "peerwire.h"
+#include "witness.h"
 #include "worker.h"
 
+#define BEAT_MS   INT64_C(100)
 #define TICK_MS   INT64_C(1000)
 #define PAUSE_MAX 6 /* doublings */
 #define FIFO_LINE 512
@@ -44,11 +47,22 @@ struct follow {
 	enum ha_vrrp vrrp;   /* acted upon last */
 	enum ha_event doing; /* for the worker */
 	bool busy;
-	bool isolated;
 	struct loop_timer tick;
 	int failures; /* of ticks, in a row: each doubles the pause */
 	struct question questions[QUESTIONS];
 	struct question *demand; /* to stop writing, waits for `busy` */
+	struct buf last;         /* our state as the last worker saw it */
+
+	/* Of a node with the address: is there anybody else? */
+	struct httpc *http;
+	struct loop_timer beat;
+	char nonce[PEER_NONCE]; /* of the lease that is asked for, or "" */
+	int64_t heard_ms;       /* the peer */
+	int64_t seen_ms;        /* a witness */
+	struct worker *witness;
+	bool isolated; /* told to keepalived */
+	bool alone;    /* the transition for it is due */
+	bool look_now; /* the peer said something that needs a tick */
 };
 
 static const enum ha_event events[HA_VRRPS] = {
@@ -100,6 +114,10 @@ on_transition(int status, const struct buf *said, void *arg)
 	struct follow *f = arg;
 
 	f->busy = false;
+	if (status == 0) {
+		buf_clear(&f->last);
+		buf_puts(&f->last, said->data);
+	}
 	if (f->doing == HA_ON_TICK)
 		f->failures = status == 0 ? 0 : f->failures + 1;
 	if (f->doing == HA_ON_PEER && f->demand) {
@@ -130,6 +148,12 @@ next(struct follow *f)
 		return;
 	if (f->demand) {
 		start(f, HA_ON_PEER);
+	} else if (f->alone) {
+		f->alone = false;
+		start(f, HA_ON_ISOLATED);
+	} else if (f->look_now) {
+		f->look_now = false;
+		start(f, HA_ON_TICK);
 	} else if (f->told != HA_VRRP_NONE) {
 		f->vrrp = f->told;
 		f->told = HA_VRRP_NONE;
@@ -147,6 +171,126 @@ on_tick(void *arg)
 	if (!f->busy)
 		start(f, HA_ON_TICK);
 	loop_timer_set(f->loop, &f->tick, TICK_MS << doublings);
+}
+
+/* --- alone? ----------------------------------------------------------- */
+
+static void
+tell_isolated(struct follow *f, bool isolated)
+{
+	struct verr e = VERR_INIT;
+
+	if (f->isolated != isolated)
+		log_event(isolated ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO,
+			  "isolated", "state", isolated ? "yes" : "no", NULL);
+	f->isolated = isolated;
+	if (ha_track("isolated", isolated, &e) == -1)
+		log_error("%s", e.msg);
+}
+
+static void
+on_lease(long status, const struct buf *answer_, const struct verr *failure,
+	 void *arg)
+{
+	struct follow *f = arg;
+	struct verr e = VERR_INIT;
+	struct ha_state peer;
+	char nonce[PEER_NONCE];
+
+	memcpy(nonce, f->nonce, sizeof(nonce));
+	*f->nonce = '\0';
+	if (failure)
+		return;
+	if (ha_peer_answer(status, answer_, f->key, HA_ASK_LEASE, nonce, &peer,
+			   &e) == -1) {
+		log_warning("peer: %s", e.msg);
+		return;
+	}
+	f->heard_ms = loop_now_ms();
+	if (f->isolated)
+		tell_isolated(f, false);
+	if (peer.pg == HA_PG_PRIMARY && f->vrrp == HA_VRRP_MASTER) {
+		f->look_now = true;
+		next(f);
+	}
+}
+
+static void
+ask_for_lease(struct follow *f)
+{
+	struct buf url = BUF_INIT, request = BUF_INIT;
+	struct verr e = VERR_INIT;
+
+	if (*f->nonce)
+		return;
+	if (ha_peer_request(HA_ASK_LEASE, f->key, &url, &request, f->nonce,
+			    &e) == -1 ||
+	    httpc_post(f->http, url.data, "text/plain", request.data,
+		       conf_ms("peer_timeout"), PEER_BODY_MAX, on_lease, f,
+		       &e) == -1) {
+		*f->nonce = '\0';
+		log_warning("%s", e.msg);
+	}
+	buf_release(&url);
+	buf_release(&request);
+}
+
+/* In the worker. */
+static int
+ask_witnesses(struct buf *out, void *arg)
+{
+	struct verr e = VERR_INIT;
+	int seen = witness_ask(conf_str("witnesses"),
+			       conf_ms("witness_timeout"), &e);
+
+	(void)out;
+	(void)arg;
+	if (seen == -1)
+		log_warning("witnesses: %s", e.msg);
+	return seen == 1 ? 0 : 1;
+}
+
+/*
+ * Both have had their time, and neither used it.  The loop itself may have
+ * stood still: what counts is an answer that was waited for, not the clock.
+ */
+static void
+on_witnesses(int status, const struct buf *said, void *arg)
+{
+	struct follow *f = arg;
+	int64_t now = loop_now_ms(), limit = conf_ms("self_fence_after");
+
+	(void)said;
+	f->witness = NULL;
+	if (status == 0)
+		f->seen_ms = now;
+	if (status == 0 || f->isolated || now - f->heard_ms < limit ||
+	    now - f->seen_ms < limit || f->vrrp != HA_VRRP_MASTER)
+		return;
+	tell_isolated(f, true);
+	f->alone = true;
+	next(f);
+}
+
+static void
+on_beat(void *arg)
+{
+	struct follow *f = arg;
+	struct verr e = VERR_INIT;
+
+	loop_timer_set(f->loop, &f->beat, BEAT_MS);
+	if (f->vrrp != HA_VRRP_MASTER && !f->isolated) {
+		f->heard_ms = f->seen_ms = loop_now_ms();
+		return;
+	}
+	ask_for_lease(f);
+	if (f->witness || loop_now_ms() - f->heard_ms < BEAT_MS * 3 / 2 ||
+	    !*conf_str("witnesses"))
+		return;
+	f->witness =
+		worker_start(f->loop, ask_witnesses, NULL, on_witnesses, f, &e);
+	if (!f->witness)
+		log_warning("%s", e.msg);
 }
 
 /* --- keepalived ------------------------------------------------------- */
@@ -263,10 +407,18 @@ on_question_demote(struct question *q)
 	next(f);
 }
 
+/* At once: no look at the server, which may hang. */
+static void
+on_question_lease(struct question *q)
+{
+	answer(q, 200, q->follow->last.len ? q->follow->last.data : "{}");
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(struct question *q);
 } questions[] = {
+	{ HA_ASK_LEASE, on_question_lease },
 	{ HA_ASK_STATE, on_question_state },
 	{ HA_ASK_DEMOTE, on_question_demote },
 	{ .name = NULL },
@@ -342,6 +494,10 @@ stop(void *arg)
 	struct follow *f = arg;
 
 	loop_timer_clear(f->loop, &f->tick);
+	loop_timer_clear(f->loop, &f->beat);
+	worker_abandon(f->witness);
+	httpc_free(f->http);
+	buf_release(&f->last);
 	if (f->fifo != -1) {
 		loop_remove_fd(f->loop, f->fifo);
 		close(f->fifo);
@@ -364,14 +520,26 @@ begin(struct loop *loop, void **arg, struct verr *e)
 
 	if (!f)
 		return verr_set(e, VERR_RETRY, "out of memory");
-	*f = (struct follow){ .loop = loop, .fifo = -1, .line = BUF_INIT };
+	*f = (struct follow){
+		.loop = loop,
+		.fifo = -1,
+		.line = BUF_INIT,
+		.last = BUF_INIT,
+	};
 	f->tick = (struct loop_timer){ .fn = on_tick, .arg = f };
+	f->beat = (struct loop_timer){ .fn = on_beat, .arg = f };
 	*arg = f;
-	if (open_fifo(f, e) == -1 ||
-	    (*conf_str("peer_address") &&
-	     secret_read_key(f->key, conf_str("peer_key_file"), e) == -1))
+	if (open_fifo(f, e) == -1)
 		return -1;
 	loop_timer_set(loop, &f->tick, TICK_MS);
+	if (!*conf_str("peer_address"))
+		return 0;
+	f->http = httpc_new(loop, e);
+	if (!f->http ||
+	    secret_read_key(f->key, conf_str("peer_key_file"), e) == -1)
+		return -1;
+	tell_isolated(f, false);
+	on_beat(f);
 	return 0;
 }
 

@@ -7,12 +7,11 @@
 #include "hanode.h"
 #include "hash.h"
 #include "httpc.h"
-#include "peerwire.h"
 
-static int
-judge(long status, struct buf *answer, const unsigned char *key,
-      const char *question, const char *nonce, struct ha_state *peer,
-      struct verr *e)
+int
+ha_peer_answer(long status, const struct buf *answer, const unsigned char *key,
+	       const char *question, const char *nonce, struct ha_state *peer,
+	       struct verr *e)
 {
 	const char *address = conf_str("peer_address");
 	struct peer_message m;
@@ -34,10 +33,24 @@ judge(long status, struct buf *answer, const unsigned char *key,
 }
 
 int
+ha_peer_request(const char *question, const unsigned char *key, struct buf *url,
+		struct buf *request, char nonce[PEER_NONCE], struct verr *e)
+{
+	buf_printf(url, "http://%s/peer/%s", conf_str("peer_address"),
+		   question);
+	if (buf_failed(url))
+		return verr_set(e, VERR_RETRY, "out of memory");
+	if (peer_nonce(nonce, e) == -1)
+		return -1;
+	return peer_write(request, key, PEER_REQUEST, question, ha_real_ms(),
+			  nonce, "{}", e);
+}
+
+int
 ha_peer_ask(const char *question, int64_t timeout_ms, struct ha_state *peer,
 	    struct verr *e)
 {
-	struct buf request = BUF_INIT, answer = BUF_INIT;
+	struct buf url = BUF_INIT, request = BUF_INIT, answer = BUF_INIT;
 	unsigned char key[SECRET_KEY];
 	char nonce[PEER_NONCE], path[64];
 	long status = 0;
@@ -47,16 +60,15 @@ ha_peer_ask(const char *question, int64_t timeout_ms, struct ha_state *peer,
 	if (secret_read_key(key, conf_str("peer_key_file"), e) == -1)
 		return -1;
 	snprintf(path, sizeof(path), "/peer/%s", question);
-	rc = peer_nonce(nonce, e);
-	if (rc == 0)
-		rc = peer_write(&request, key, PEER_REQUEST, question,
-				ha_real_ms(), nonce, "{}", e);
+	rc = ha_peer_request(question, key, &url, &request, nonce, e);
 	if (rc == 0)
 		rc = httpc_send(conf_str("peer_address"), path, request.data,
 				timeout_ms, &status, &answer, PEER_BODY_MAX, e);
 	if (rc == 0)
-		rc = judge(status, &answer, key, question, nonce, peer, e);
+		rc = ha_peer_answer(status, &answer, key, question, nonce, peer,
+				    e);
 	hash_wipe(key, sizeof(key));
+	buf_release(&url);
 	buf_release(&request);
 	buf_release(&answer);
 	return rc;

@@ -39,16 +39,15 @@ static enum ha_peer
 look_at_peer(struct ha_outcome *o)
 {
 	struct verr why = VERR_INIT;
-	struct ha_state peer;
 
 	if (!*conf_str("peer_address"))
 		return HA_PEER_NONE;
-	if (ha_peer_ask(HA_ASK_STATE, conf_ms("peer_timeout"), &peer, &why) ==
-	    -1) {
+	if (ha_peer_ask(HA_ASK_STATE, conf_ms("peer_timeout"), &o->peer,
+			&why) == -1) {
 		log_warning("peer: %s", why.msg);
 		return HA_PEER_SILENT;
 	}
-	return ha_peer_of(&o->state, &peer);
+	return ha_peer_of(&o->state, &o->peer);
 }
 
 static enum ha_witness
@@ -240,6 +239,25 @@ hold(struct ha_outcome *o, const char *why, struct verr *e)
 
 /* --- the peer --------------------------------------------------------- */
 
+/*
+ * While the pair streams both remember its timeline, from which promotions are
+ * counted: the track file has room for few.
+ */
+static int
+keep_base(struct ha_outcome *o, struct verr *e)
+{
+	const struct ha_state *s = &o->state, *peer = &o->peer;
+	bool together =
+		(s->pg == HA_PG_STANDBY && s->streaming) ||
+		(s->pg == HA_PG_PRIMARY && o->facts.peer == HA_PEER_STANDBY &&
+		 peer->streaming && peer->timeline == s->timeline);
+
+	if (!together || s->kept.base == s->timeline)
+		return 0;
+	o->state.kept.base = s->timeline;
+	return ha_kept_save(&s->kept, e);
+}
+
 static int
 ask(struct verr *e)
 {
@@ -350,6 +368,8 @@ ha_transition(enum ha_event event, enum ha_vrrp vrrp, struct ha_outcome *o,
 		    remember(o, vrrp, e) == -1)
 			break;
 		o->row = ha_plan(&o->facts);
+		if (event == HA_ON_TICK && keep_base(o, e) == -1)
+			break;
 		ended = act(o, &rc, e);
 	}
 	if (!ended && rc == 0)

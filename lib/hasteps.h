@@ -17,6 +17,7 @@ struct ha_outcome {
 	struct ha_facts facts;
 	const struct ha_row *row; /* the last one */
 	struct ha_state state;    /* afterwards */
+	struct ha_state peer;     /* when it has answered */
 };
 
 /* Everything that the plan asks for; waits at most for its deadlines. */

@@ -357,3 +357,62 @@ ha_heal() {
 	ip -n "$(ha_ns sw)" link set pn1 type bridge_slave isolated off
 	ip -n "$(ha_ns sw)" link set pn2 type bridge_slave isolated off
 }
+
+# --- what the client sees -------------------------------------------------
+
+# Writes to the virtual address each 20 ms; the answers in $ha/writer.
+ha_write() {
+	ip netns exec "$(ha_ns cl)" env VOIP_CONFIG=/dev/null \
+		VOIP_DATABASE="host=$ha_vip user=writer dbname=voip_platform" \
+		VOIP_DATABASE_CONNECT_TIMEOUT=400ms \
+		"$build/tool/ha-writer" w 20 >"$ha/writer" 2>/dev/null 3>&- &
+	ha_writer=$!
+	ha_await grep -q ' OK node1$' "$ha/writer"
+}
+
+ha_stop_writing() {
+	ha_await kill -TERM "$ha_writer"
+	wait "$ha_writer" || true
+}
+
+ha_written_by() { # NODE
+	grep -q " OK $1\$" "$ha/writer"
+}
+
+# Milliseconds from the last write that node1 took to the first that node2 did.
+ha_gap() {
+	awk '$4 == "OK" && $5 == "node1" { last = $3 }
+		$4 == "OK" && $5 == "node2" { printf "%d\n",
+			($3 - last) * 1000; exit }' "$ha/writer"
+}
+
+# No write was acknowledged by node1 after node2 had acknowledged one.
+ha_one_writer() {
+	awk '$4 == "OK" && $5 == "node2" { moved = 1 }
+		moved && $4 == "OK" && $5 == "node1" { print "both:", $0
+			bad = 1 }
+		END { exit bad }' "$ha/writer"
+}
+
+# How many acknowledged writes are not on node N.
+ha_lost() {
+	ha_sql "$1" "select id from public.w" | sort >"$ha/stored"
+	awk '$4 == "OK" { print $1 }' "$ha/writer" | sort |
+		comm -23 - "$ha/stored" | wc -l
+}
+
+# Which nodes are primaries now, e.g. "2".
+ha_primaries() {
+	local n
+
+	for n in 1 2; do
+		[ "$(ha_sql $n 'select pg_is_in_recovery()' 2>/dev/null)" = f ] &&
+			printf '%s' $n
+	done
+	return 0
+}
+
+ha_is_standby() { # N
+	[ "$(ha_sql "$1" "select status from pg_stat_wal_receiver" \
+		2>/dev/null)" = streaming ]
+}

@@ -1,0 +1,86 @@
+/*
+ * ha-writer: write a row again and again, and say which were acknowledged.
+ *
+ * usage: ha-writer NAME INTERVAL_MS
+ *
+ * Each line: ID BEGIN END WORD NODE, times in seconds since the epoch.  WORD is
+ * OK (the commit was acknowledged by NODE), LOST (sent, and nobody knows) or
+ * NONE (never sent, or refused).  Ends at SIGTERM.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "db.h"
+#include "opt.h"
+#include "service.h"
+
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void
+write_row(struct db *db, const char *name, long id)
+{
+	char text[24];
+	const struct db_param p[] = { DB_TEXT(name), DB_TEXT(text) };
+	struct db_result *r = NULL;
+	struct verr e = VERR_INIT;
+	double begin = now();
+	const char *word = "OK";
+
+	snprintf(text, sizeof(text), "%ld", id);
+	if (db_connect(db, NULL, &e) == -1)
+		word = "NONE";
+	else if (db_query(db, &r,
+			  "insert into public.w (src, id) values ($1, $2)"
+			  " returning current_setting('cluster_name')",
+			  2, p, &e) == -1)
+		word = *db_sqlstate(db) ? "NONE" : "LOST";
+	printf("%ld %.6f %.6f %s %s\n", id, begin, now(), word,
+	       r ? db_value(r, 0, 0) : "-");
+	fflush(stdout);
+	db_result_free(r);
+}
+
+static int
+run(int argc, const char **argv, struct verr *e)
+{
+	struct db_options o = { .session_attrs = "any",
+				.retry = DB_RETRY_NEVER,
+				.timeout_ms = 1000 };
+	int stop = service_stop_signals(e);
+	struct db *db = stop == -1 ? NULL : db_new(&o, e);
+	long pause_us;
+	char byte;
+
+	if (!db || argc != 2)
+		return -1;
+	pause_us = strtol(argv[1], NULL, 10) * 1000;
+	for (long id = 1; read(stop, &byte, 1) == -1; id++) {
+		write_row(db, argv[0], id);
+		usleep((useconds_t)pause_us);
+	}
+	db_free(db);
+	return 0;
+}
+
+int
+main(int argc, const char **argv)
+{
+	static const struct opt_program program = {
+		.args = "NAME INTERVAL_MS",
+		.summary = "Write rows until SIGTERM.",
+		.run = run,
+	};
+
+	return opt_main(argc, argv, &program);
+}
