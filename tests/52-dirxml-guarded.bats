@@ -281,3 +281,16 @@ waiting_for_lock() {
 answers_with() {
 	post /fs/xml <"$golden/sip_auth.in" | grep -qF "fs_path=sip:$1\""
 }
+
+@test "FreeSWITCH asks this node, then its peer, with a time limit for each" {
+	local conf=etc/freeswitch/autoload_configs/xml_curl.conf.xml
+
+	cd "$BATS_TEST_DIRNAME/.." || return
+	[ "$(xmllint --xpath 'count(//binding)' "$conf")" -eq 2 ]
+	[ "$(xmllint --xpath 'count(//binding[param/@name="timeout"])' "$conf")" -eq 2 ]
+	run -0 xmllint --xpath 'string(//binding[1]/param/@value)' "$conf"
+	[ "$output" = http://127.0.0.1:8081/fs/xml ]
+	# What a binding asks for is asked of the other, too.
+	[ "$(xmllint --xpath 'string(//binding[1]/param/@bindings)' "$conf")" = \
+		"$(xmllint --xpath 'string(//binding[2]/param/@bindings)' "$conf")" ]
+}

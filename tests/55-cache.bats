@@ -225,6 +225,31 @@ asks_again() {
 	wait_for listening
 }
 
+@test "PostgreSQL stops during a storm of lookups: no known user fails" {
+	local files=tests/data/freeswitch/lookups who storm
+	dirxml_start --set database_backoff=50ms
+	wait_for listening
+	for who in 1001 1002; do
+		run -0 lookup "$who"
+		[[ $output == *'<user id='* ]]
+	done
+	fsplay -s -c 8 -n 6000 --target /fs/xml "unix:$dirxml_socket" \
+		"$files/directory-sip-auth-invite--answered.http" \
+		"$files/directory-user-call--answered.http" \
+		>"$BATS_TEST_TMPDIR/storm" 3>&- &
+	storm=$!
+	# Old answers, so that the database is needed; then none is there.
+	kill -HUP "$dirxml_pid"
+	cluster_stop node immediate
+	kill -HUP "$dirxml_pid"
+	wait "$storm"
+	cat "$BATS_TEST_TMPDIR/storm"
+	[ "$(awk 'NR == 2 { print $2 }' "$BATS_TEST_TMPDIR/storm")" -eq 6000 ]
+	run -0 lookup 1001
+	[[ $output == *'<user id="1001">'* ]]
+	cluster_start node
+}
+
 @test "an answer older than dirxml_stale_for is no answer" {
 	dirxml_start --set database_backoff=50ms --set dirxml_directory_ttl=1ms \
 		--set dirxml_stale_for=1ms
