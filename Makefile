@@ -1,4 +1,4 @@
-# make demo | make check | make lint | make bench | make fuzz | make install
+# make demo | make check | make check-chaos | make lint | make bench | make fuzz | make install
 # V=1 shows the commands; DEVELOPER=1 makes warnings errors; SANITIZE=address,undefined builds and
 # tests in a folder of its own; check PG=18 tests on a PostgreSQL from npm.
 
@@ -15,16 +15,17 @@ comma      := ,
 BUILD      ?= build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 VERSION    ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),0.0)
 FUZZ_SECONDS ?= 30
+CHAOS_SECONDS ?= 300
 
 # `deps` may have to install what the rest needs: it runs first, alone, and
 # the flags are asked for after it.
-NEEDS_DEPS := $(filter check demo bench fuzz lint,$(MAKECMDGOALS))
+NEEDS_DEPS := $(filter check check-chaos demo bench fuzz lint,$(MAKECMDGOALS))
 ifneq ($(and $(NEEDS_DEPS),$(if $(DEPS_DONE),,1)),)
 .PHONY: $(MAKECMDGOALS)
 $(MAKECMDGOALS): after-deps ;
 .PHONY: after-deps
 after-deps:
-	@tests/deps build $(NEEDS_DEPS) $(if $(filter 18,$(PG)),pg18)
+	@tests/deps build $(NEEDS_DEPS:check-chaos=check) $(if $(filter 18,$(PG)),pg18)
 	@+$(MAKE) --no-print-directory DEPS_DONE=1 $(MAKECMDGOALS)
 else
 
@@ -61,7 +62,7 @@ SOURCES  := $(wildcard lib/*.[ch] bin/*.c tests/unit/*.[ch] tests/tool/*.c tests
 SHELL_SCRIPTS := etc/freeswitch/static-files tests/deps tests/check/pg18 .ci/run $(wildcard tests/*/run tests/*.bash)
 
 .PHONY: lint-format lint-cppcheck lint-shell lint-manuals lint-clang
-.PHONY: all tests check demo bench fuzz lint install clean deps
+.PHONY: all tests check check-chaos demo bench fuzz lint install clean deps
 all: $(PROGRAMS)
 tests: all $(TESTBINS)
 deps:
@@ -104,6 +105,10 @@ $(BUILD)/sql.o: $(BUILD)/sql.c
 
 check: tests
 	@BUILD='$(abspath $(BUILD))' PG='$(PG)' tests/check/run $(TESTS)
+
+# Minutes of killing: each CDR that was taken is there, once.
+check-chaos: tests
+	@CHAOS_SECONDS='$(CHAOS_SECONDS)' BUILD='$(abspath $(BUILD))' PG='$(PG)' tests/check/run tests/44-crash.bats
 
 demo: all $(BUILD)/tool/fsplay
 	@BUILD='$(abspath $(BUILD))' tests/demo/run
