@@ -212,7 +212,7 @@ setup() {
 	[[ $output == *'value="Example Ltd"/>  <!-- domains.caller_id_name -->'* ]]
 	[[ $output == *'value="Alice Liddell"/>  <!-- users.full_name -->'* ]]
 	xmllint --noout - <<<"$output"
-	plain=$(sed 's/  <!-- [^>]* -->$//' <<<"$output")
+	plain=$(printf '%s\n' "$output" | sed 's/  <!-- [^>]* -->$//')
 	[ "$plain" = "$(voip-dirxml --user 1001@pbx.example.com)" ]
 	# Nothing is without a source.
 	run ! grep -E '<(param|variable|user) .*>$' <(grep -v -- '-->$' <<<"$output")

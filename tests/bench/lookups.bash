@@ -160,6 +160,7 @@ many_users() {
 lookup_statement() {
 	PGOPTIONS='-c log_statement=all' voip-dirxml \
 		--user 100000@pbx.example.com >"$out/user.xml"
+	# shellcheck disable=SC2016 # parameters of SQL
 	sed -n 's/.*execute [^:]*: \(select d\.domain.*\)/\1/p' "$tmp/pg.log" |
 		tail -n 1 | sed 's/::/::/g; s/\$1/:domain/g; s/\$2/:name/g'
 }
