@@ -52,6 +52,18 @@ create index location_expires_idx on kamailio.location (expires);
 create index location_connection_idx
 	on kamailio.location (server_id, connection_id);
 
+-- Two proxies that tell each other of registrations write the same rows.
+create function kamailio.location_once() returns trigger
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+	delete from kamailio.location where ruid = new.ruid;
+	return new;
+end
+$$;
+
+create trigger once before insert on kamailio.location
+	for each row execute function kamailio.location_once();
+
 create table kamailio.location_attrs (
 	id serial primary key,
 	ruid varchar(64) not null default '',
@@ -97,6 +109,51 @@ alter table kamailio.missed_calls
 	alter id set default nextval('kamailio.missed_calls_id_seq');
 create index missed_calls_callid_idx on kamailio.missed_calls (callid);
 create index missed_calls_time_idx on kamailio.missed_calls using brin (time);
+
+-- What the proxy queued about calls: each argument is a row in hexadecimal
+-- digits, its columns separated by tabs, the first of them saying which table.
+-- Written by one process when the database has time, never by one that has a
+-- call.  The number of rows.
+create function kamailio.account(variadic rows text[]) returns integer
+language sql set search_path = pg_catalog, pg_temp as $$
+	with r as (
+		select string_to_array(replace(convert_from(
+			decode(h, 'hex'), 'LATIN1'), '<null>', ''), E'\t') as f
+		from unnest(rows) as h
+	), c as (
+		select f[1] as event, left(f[3], 16) as method,
+			left(f[4], 128) as from_tag, left(f[5], 128) as to_tag,
+			left(f[6], 255) as callid, left(f[7], 3) as sip_code,
+			left(f[8], 128) as sip_reason,
+			to_timestamp(f[2]::bigint)::timestamp as time,
+			left(coalesce(f[9], ''), 64) as src_user,
+			left(coalesce(f[10], ''), 253) as src_domain,
+			left(coalesce(f[11], ''), 64) as src_ip,
+			left(coalesce(f[12], ''), 64) as dst_ouser,
+			left(coalesce(f[13], ''), 64) as dst_user,
+			left(coalesce(f[14], ''), 253) as dst_domain,
+			left(coalesce(f[15], ''), 255) as service
+		from r
+	), acc as (
+		insert into kamailio.acc (method, from_tag, to_tag, callid,
+			sip_code, sip_reason, time, src_user, src_domain,
+			src_ip, dst_ouser, dst_user, dst_domain, service)
+		select method, from_tag, to_tag, callid, sip_code, sip_reason,
+			time, src_user, src_domain, src_ip, dst_ouser,
+			dst_user, dst_domain, service
+		from c where event = 'acc'
+	), missed as (
+		insert into kamailio.missed_calls (method, from_tag, to_tag,
+			callid, sip_code, sip_reason, time, src_user,
+			src_domain, src_ip, dst_ouser, dst_user, dst_domain,
+			service)
+		select method, from_tag, to_tag, callid, sip_code, sip_reason,
+			time, src_user, src_domain, src_ip, dst_ouser,
+			dst_user, dst_domain, service
+		from c where event = 'missed'
+	)
+	select count(*)::integer from c
+$$;
 
 create table kamailio.dialog (
 	id serial primary key,

@@ -208,6 +208,7 @@ grant select, insert, update, delete on kamailio.location,
 	kamailio.location_attrs, kamailio.dialog, kamailio.dialog_vars
 	to kamailio;
 grant select, insert on kamailio.acc, kamailio.missed_calls to kamailio;
+grant execute on function kamailio.account(text[]) to kamailio;
 grant usage on sequence kamailio.location_id_seq,
 	kamailio.location_attrs_id_seq, kamailio.acc_id_seq,
 	kamailio.missed_calls_id_seq, kamailio.dialog_id_seq,

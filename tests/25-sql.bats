@@ -397,6 +397,31 @@ trunk_out|112|1|1|trunk_out;emergency=1;name=direct;trunk_id=1|e||20|direct|30|+
 	[ "$output" = 'character varying,integer,real,timestamp without time zone' ]
 }
 
+@test "what a proxy queued about calls becomes rows, whatever is in it" {
+	hex() {
+		printf "'%s'" "$(printf "$@" | od -An -v -tx1 | tr -d ' \n')"
+	}
+	run -0 sql_as kamailio "set search_path = kamailio; select account(
+		$(hex 'acc\t0\tINVITE\tf\tt\t%s\t200\tOK\ta\td\ti\to\tu\te\ts' \
+			"x'); drop table kamailio.acc; --"),
+		$(hex 'missed\t0\tINVITE\tf\t<null>\t\xff\t480\t%0300d\t' 1))"
+	[ "$output" = 2 ]
+	run -0 sql "set timezone = 'UTC'; select callid, sip_code, time,
+		src_user, service from kamailio.acc"
+	[ "$output" = "x'); drop table kamailio.acc; --|200|1970-01-01 00:00:00|a|s" ]
+	run -0 sql "select callid, to_tag = '', length(sip_reason), dst_user
+		from kamailio.missed_calls"
+	[ "$output" = 'ÿ|t|128|' ]
+}
+
+@test "two proxies write one row of a contact" {
+	sql_as kamailio "insert into kamailio.location (ruid, cseq)
+		values ('x', 1); insert into kamailio.location (ruid, cseq)
+		values ('x', 2)"
+	run -0 sql "select cseq from kamailio.location"
+	[ "$output" = 2 ]
+}
+
 @test "each change is told once with table, domain and key" {
 	run -0 psql -XqAt <<-'SQL'
 	listen voip_changed;
