@@ -1,10 +1,12 @@
 /*
- * sip-peer [-c CODE] [-q] ADDRESS:PORT: a telephone, gateway or media server.
+ * sip-peer [-c CODE] [-q] [-r] ADDRESS:PORT: a telephone, gateway or media
+ * server.
  *
- * It answers OPTIONS, BYE, CANCEL with 200 and INVITE with 180 and 200, or
- * with CODE; on standard output a line for each request that begins a call, or
- * ends one: the request's first line and the headers that matter, with how
- * many X-VOIP-SERVICE there were.  sipp, as a server, answers no request
+ * It answers OPTIONS, BYE, CANCEL with 200 and INVITE with 200, or with
+ * CODE, with -r after a 180 (which a proxy of several processes may deliver
+ * after the 200); on standard output a line for each request that begins a
+ * call, or ends one: the request's first line and the headers that matter, with
+ * how many X-VOIP-SERVICE there were.  sipp, as a server, answers no request
  * outside of its scenario, such as the proxy's OPTIONS.
  */
 #include <arpa/inet.h>
@@ -100,13 +102,17 @@ int
 main(int argc, char **argv)
 {
 	int code = 200, option, fd;
-	bool quiet = false, invite;
+	bool quiet = false, ring = false, invite;
 
-	while ((option = getopt(argc, argv, "c:q")) != -1) {
+	while ((option = getopt(argc, argv, "c:qr")) != -1) {
 		if (option == 'c')
 			code = atoi(optarg);
-		else
+		else if (option == 'q')
 			quiet = true;
+		else if (option == 'r')
+			ring = true;
+		else
+			return 64;
 	}
 	if (optind + 1 != argc)
 		return 64;
@@ -131,7 +137,7 @@ main(int argc, char **argv)
 		invite = strncmp(in, "INVITE ", 7) == 0;
 		if (!quiet && strncmp(in, "OPTIONS ", 8) != 0)
 			tell();
-		if (invite && code == 200)
+		if (invite && ring)
 			answer(fd, &from, 180);
 		answer(fd, &from, invite ? code : 200);
 	}
