@@ -6,6 +6,7 @@
 
 #include "conf.h"
 #include "log.h"
+#include "lookup.h"
 #include "reloadcenter.h"
 #include "reloadplan.h"
 
@@ -19,19 +20,18 @@ static const char sql_callcenter[] =
 	" join voip.users as u on u.id = m.user_id and u.active"
 	" join voip.domains as d on d.id = m.domain_id and d.active"
 	" where m.active)"
-	" select 0, domain, null, null, null, null, null, null, null"
-	" from voip.domains"
-	" union all select 1, q.name || '@' || d.domain, null, q.strategy,"
+	" select 0, domain, null, null, null, null, null, null, null,"
+	" null from voip.domains"
+	" union all select 1, q.name, null, q.strategy,"
 	" q.max_wait_time::text, q.max_wait_time_with_no_agent::text,"
 	" case when q.tier_rules_apply then 'true' else 'false' end,"
-	" q.discard_abandoned_after::text, q.music"
+	" q.discard_abandoned_after::text, q.music, d.domain"
 	" from voip.queues as q join voip.domains as d on d.id = q.domain_id"
 	" where q.active and d.active"
 	" union all select distinct 2, username || '@' || domain, null,"
-	" null, null, null, null, null, null from m"
-	" union all select 3, name || '@' || domain,"
-	" username || '@' || domain, tier::text, position::text,"
-	" null, null, null, null from m";
+	" null, null, null, null, null, null, null from m"
+	" union all select 3, name, username || '@' || domain,"
+	" tier::text, position::text, null, null, null, null, domain from m";
 
 static const char sql_trunks[] =
 	"select name, updated_at::text from voip.trunks where active";
@@ -112,6 +112,33 @@ put_center(const char *command, void *arg)
 	buf_release(&set);
 }
 
+/* The names of queues, as callcenter.conf has them, in rows from `r`. */
+static bool
+put_queue_names(struct center_row *rows, const struct db_result *r,
+		struct buf *text)
+{
+	int n = db_rows(r);
+	const char *next;
+
+	for (int i = 0; i < n; i++) {
+		const char *domain = db_value(r, i, 9);
+
+		if (!domain)
+			continue;
+		lookup_put_name(text, rows[i].name, '@', domain);
+		buf_putc(text, '\0');
+	}
+	if (buf_failed(text))
+		return false;
+	next = text->data;
+	for (int i = 0; i < n; i++)
+		if (db_value(r, i, 9)) {
+			rows[i].name = next;
+			next += strlen(next) + 1;
+		}
+	return true;
+}
+
 static void
 take_wanted(struct reload_freeswitch *f, struct db_result *r)
 {
@@ -120,6 +147,7 @@ take_wanted(struct reload_freeswitch *f, struct db_result *r)
 	char(*contacts)[400] = calloc(n + 1, sizeof(*contacts));
 	struct center_lists lists = { f->answers[0].data, f->answers[1].data,
 				      f->answers[2].data };
+	struct buf names = BUF_INIT;
 	struct verr e = VERR_INIT;
 	int rc = -1;
 
@@ -139,13 +167,14 @@ take_wanted(struct reload_freeswitch *f, struct db_result *r)
 			 row->name);
 		row->values[0] = contacts[i];
 	}
-	if (!rows || !contacts)
+	if (!rows || !contacts || !put_queue_names(rows, r, &names))
 		verr_set(&e, VERR_RETRY, "out of memory");
 	else
 		rc = center_difference(rows, n, &lists, put_center, skip_name,
 				       f, &e);
 	free(rows);
 	free(contacts);
+	buf_release(&names);
 	if (rc == -1 && e.kind == VERR_RETRY)
 		database_is_away(f, &e);
 	else

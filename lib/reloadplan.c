@@ -4,6 +4,7 @@
 
 #include "conf.h"
 #include "eslmessage.h"
+#include "lookup.h"
 #include "valid.h"
 
 enum action {
@@ -247,18 +248,15 @@ plan_gateways(struct planning *p)
 static void
 plan_queue(struct planning *p)
 {
-	struct buf name = BUF_INIT;
-
-	buf_printf(&name, "%s@%s", p->name, p->domain);
-	buf_puts(&p->text, "callcenter_config queue reload ");
-	if (buf_failed(&name) || strchr(name.data, '|') ||
-	    !is_valid(valid_domain, p->domain) ||
-	    !esl_word(&p->text, name.data))
+	/* no queue has a name that could not be a word */
+	if (!is_valid(valid_domain, p->domain) || !esl_word(&p->text, p->name))
 		p->bad = true;
-	else if (p->op == CHANGE_UPDATE)
-		put(p, RELOAD_FREESWITCH);
 	buf_clear(&p->text);
-	buf_release(&name);
+	if (p->bad || p->op != CHANGE_UPDATE)
+		return;
+	buf_puts(&p->text, "callcenter_config queue reload ");
+	lookup_put_name(&p->text, p->name, '@', p->domain);
+	put(p, RELOAD_FREESWITCH);
 }
 
 static void
