@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # etc/kamailio: a real Kamailio registers and routes out of the database.
-# shellcheck disable=SC2030,SC2031,SC2154 # each test is a subshell
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154 # each test is a subshell
 
 load helper
 load kamailio
@@ -214,6 +214,61 @@ forget() {
 	[ "$output" = 404 ]
 	run -0 phone fs@a.example call 1500 -a "$fs1_address"
 	[ "$output" = 480 ]
+	peer fs1
+	wait_for dispatcher_knows AP "$fs1_address"
+}
+
+# ask FIELD...: what FreeSWITCH gets for this lookup.
+ask() {
+	local IFS='&'
+	VOIP_DATABASE="dbname=$PGDATABASE user=voip_dirxml" voip-dirxml \
+		--set proxy="$proxy" --set dirxml_state_dir= <<<"hostname=fs1&$*"
+}
+
+# dials user/USER@DOMAIN: as FreeSWITCH does it, by the dial-string of the
+# directory, from the address of a media server.
+dials() {
+	local name=${1#user/} dial
+	name=${name%@*}
+	dial=$(ask section=directory tag_name=domain key_name=name \
+		"key_value=${1#*@}" "user=$name" "domain=${1#*@}" \
+		action=user_call |
+		sed -n 's/.*name="dial-string" value="\([^"]*\)".*/\1/p')
+	dial=${dial//'${dialed_user}'/$name}
+	dial=${dial//'${dialed_domain}'/${1#*@}}
+	[[ "$dial" =~ sofia/internal/([^\;]*)\;fs_path=sip:(.*) ]]
+	sip-phone -a "$fs1_address" "${BASH_REMATCH[2]}" call \
+		fs@a.example "${BASH_REMATCH[1]}"
+}
+
+@test "a queue's agent and a menu's transfer reach the phone that registered here" {
+	local menu number
+	phone alice@a.example register -c "$(contact alice)"
+	sql "insert into voip.queue_members (queue_id, user_id) select q.id, u.id
+		from voip.queues as q join voip.users as u using (domain_id)
+		where q.name = 'sales' and u.username = 'alice';
+	insert into voip.ivr_menus (domain_id, name) select id, 'main'
+		from voip.domains where domain = 'a.example';
+	insert into voip.ivr_entries (ivr_id, digit, action, action_data)
+		select id, '1', 'transfer', '1003' from voip.ivr_menus"
+	peer_stop fs1
+	run -0 ask section=configuration tag_name=configuration key_name=name \
+		key_value=callcenter.conf
+	[[ "$output" =~ contact=\"[^\"]*(user/alice@a.example)\" ]]
+	run -0 dials "${BASH_REMATCH[1]}"
+	[ "$output" = "200 200" ]
+	menu=$(ask section=configuration tag_name=configuration key_name=name \
+		key_value=ivr.conf Menu-Name=main%40a.example)
+	[[ "$menu" =~ action=\"menu-exec-app\"[^/]*digits=\"1\"[^/]*param=\"transfer\ ([0-9]+) ]]
+	number=${BASH_REMATCH[1]}
+	run -0 ask section=dialplan Hunt-Context=default \
+		"Hunt-Destination-Number=$number" \
+		variable_domain_name=a.example
+	[[ "$output" =~ application=\"bridge\"\ data=\"(user/[^\"]*)\" ]]
+	run -0 dials "${BASH_REMATCH[1]}"
+	[ "$output" = "200 200" ]
+	run -0 grep -c "^INVITE sip:alice@$ua2_address" "$folder/ua2"
+	[ "$output" = 2 ]
 	peer fs1
 	wait_for dispatcher_knows AP "$fs1_address"
 }
