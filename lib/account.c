@@ -57,3 +57,17 @@ account_random(char secret[ACCOUNT_SECRET], struct verr *e)
 	buf_release(&b);
 	return rc;
 }
+
+int
+account_random_pin(char secret[ACCOUNT_SECRET], struct verr *e)
+{
+	unsigned char byte = 0;
+	size_t n = 0;
+	int rc = 0;
+
+	while (n < 8 && (rc = hash_random(&byte, 1, e)) == 0)
+		if (byte < 250) /* or the first digits would be likelier */
+			secret[n++] = (char)('0' + byte % 10);
+	secret[n] = '\0';
+	return rc;
+}

@@ -25,5 +25,7 @@ int account_hash(struct account *a, const char *username, const char *domain,
 /* 256 bits from the kernel as base64url, and a NUL. */
 #define ACCOUNT_SECRET 44
 int account_random(char secret[ACCOUNT_SECRET], struct verr *e);
+/* A PIN of 8 digits, and a NUL. */
+int account_random_pin(char secret[ACCOUNT_SECRET], struct verr *e);
 
 #endif

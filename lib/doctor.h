@@ -74,5 +74,8 @@ int doctor_guessable(struct doctor *d, const struct doctor_check *k,
 /* Sealed secrets that do not open. */
 int
 doctor_sealed(struct doctor *d, const struct doctor_check *k, struct verr *e);
+/* PINs that no phone can type. */
+int
+doctor_dialled(struct doctor *d, const struct doctor_check *k, struct verr *e);
 
 #endif

@@ -157,6 +157,20 @@ unreadable(struct doctor *d, const struct doctor_check *k,
 	buf_release(&what);
 }
 
+static void
+undialable(struct doctor *d, const struct doctor_check *k,
+	   const struct sealed *s, const char *secret, const struct verr *e)
+{
+	struct buf what = BUF_INIT;
+
+	if (e || !(s->field->flags & ENTITY_DIALLED) ||
+	    !secret[strspn(secret, "0123456789")])
+		return;
+	buf_printf(&what, "its %s is not of digits", s->field->name);
+	doctor_found(d, k, s->entity->name, s->id, s->key, what.data);
+	buf_release(&what);
+}
+
 int
 doctor_guessable(struct doctor *d, const struct doctor_check *k, struct verr *e)
 {
@@ -167,4 +181,10 @@ int
 doctor_sealed(struct doctor *d, const struct doctor_check *k, struct verr *e)
 {
 	return each_sealed(d, k, unreadable, e);
+}
+
+int
+doctor_dialled(struct doctor *d, const struct doctor_check *k, struct verr *e)
+{
+	return each_sealed(d, k, undialable, e);
 }

@@ -324,6 +324,8 @@ const struct doctor_check doctor_checks[] = {
 	  "voip-ext user set USER password=random", NULL },
 	{ "guessable-secret", "error", NULL, CODE(doctor_guessable),
 	  "give it another", NULL },
+	{ "pin-not-digits", "error", NULL, CODE(doctor_dialled),
+	  "give it one that the keys of a phone have, or pin=random", NULL },
 	{ "sealed-secret", "error", NULL, CODE(doctor_sealed),
 	  "check secret_key_file; after a rename give the secret anew", NULL },
 	{ "key-expired", "warning", "key",

@@ -45,7 +45,8 @@ enum entity_flag {
 	/* A reference that is emptied when what it points to is removed with
 	 * --cascade; without this flag the row goes too. */
 	ENTITY_LETS_GO = 1 << 5,
-	ENTITY_OWN = 1 << 6, /* of one alone: a template does not give it */
+	ENTITY_OWN = 1 << 6,     /* of one alone: a template does not give it */
+	ENTITY_DIALLED = 1 << 7, /* a secret for the keys of a phone */
 };
 
 struct entity_field {

@@ -116,6 +116,14 @@ read_line(struct verr *e)
 }
 
 static int
+make_random(char secret[ACCOUNT_SECRET], const struct entity_field *f,
+	    struct verr *e)
+{
+	return f->flags & ENTITY_DIALLED ? account_random_pin(secret, e)
+					 : account_random(secret, e);
+}
+
+static int
 read_secret(struct ext_command *c, struct entity_value *v, struct verr *e)
 {
 	char random[ACCOUNT_SECRET], *secret;
@@ -127,12 +135,12 @@ read_secret(struct ext_command *c, struct entity_value *v, struct verr *e)
 	} else {
 		bool make = strcmp(v->value, "random") == 0;
 
-		if (make && account_random(random, e) == -1)
+		if (make && make_random(random, v->field, e) == -1)
 			return -1;
 		secret = strdup(make ? random : v->value);
 		if (make) {
-			c->made = secret;
-			c->made_name = v->field->name;
+			c->made[c->nmade] = secret;
+			c->made_names[c->nmade++] = v->field->name;
 		}
 		if (!secret)
 			verr_set(e, VERR_RETRY, "out of memory");
@@ -190,7 +198,7 @@ check_range_value(struct ext_command *c, const struct entity *owner,
 
 	if (type == ENTITY_PASSWORD && strcmp(v->value, "random") == 0) {
 		c->range->random = true;
-		c->made_name = v->field->name;
+		c->made_names[0] = v->field->name;
 		v->value = ext_random;
 		return 0;
 	}

@@ -82,8 +82,10 @@ struct ext_command {
 	size_t ncopied;
 	char *secrets[EXT_VALUES]; /* read or made here */
 	size_t nsecrets;
-	const char *made; /* the one to show, and the name of its field */
-	const char *made_name;
+	/* Those to show, and their fields; for a range the field alone. */
+	const char *made[EXT_VALUES];
+	const char *made_names[EXT_VALUES];
+	size_t nmade;
 	/* What rm --cascade removed, or NULL, and the user that went too. */
 	struct db_result *removed;
 	struct entity_key removed_user;

@@ -27,27 +27,35 @@ made_of_range(const struct ext_command *c, struct out *out)
 static bool
 has_made(const struct ext_command *c)
 {
-	return c->made || (c->range && c->range->random);
+	return c->nmade || (c->range && c->range->random);
 }
 
 /* To standard output without a file. */
 static int
 print_made(const struct ext_command *c, FILE *file, struct verr *e)
 {
-	const struct out_column columns[] = {
+	struct out_column columns[1 + EXT_VALUES] = {
 		{ c->entity->name, OUT_TEXT },
-		{ c->made_name, OUT_TEXT },
+		{ c->made_names[0], OUT_TEXT },
 	};
+	const char *values[1 + EXT_VALUES] = { c->key_text, c->made[0] };
+	size_t n = c->nmade > 1 ? 1 + c->nmade : 2;
 	enum out_format format = c->options->format;
-	struct out *out = file ? out_begin(file, format, columns, 2, e)
-			       : out_begin(stdout, format, columns, 2, e);
+	struct out *out;
 
+	for (size_t i = 1; i < c->nmade; i++) {
+		columns[1 + i].name = c->made_names[i];
+		columns[1 + i].type = OUT_TEXT;
+		values[1 + i] = c->made[i];
+	}
+	out = file ? out_begin(file, format, columns, n, e)
+		   : out_begin(stdout, format, columns, n, e);
 	if (!out)
 		return -1;
 	if (c->range && c->range->random)
 		made_of_range(c, out);
 	else
-		out_row(out, (const char *const[]){ c->key_text, c->made });
+		out_row(out, values);
 	return out_end(out, e);
 }
 

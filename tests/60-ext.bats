@@ -116,6 +116,30 @@ whole_life() {
 	[ "$(tail -n 1 <<<"$output" | cut -f2)" != "$first" ]
 }
 
+@test "every secret that a command makes is printed, and a PIN can be typed" {
+	at=@pbx.example.com
+	run -0 --separate-stderr voip-ext conference add "950$at" pin=random \
+		moderator_pin=random -f tsv
+	[[ "$output" == $'conference\tpin\tmoderator_pin\n'950"$at"$'\t'* ]]
+	read -r _ pin moderator <<<"${lines[1]}"
+	[[ "$pin" =~ ^[0-9]{8}$ && "$moderator" =~ ^[0-9]{8}$ ]]
+	run -0 env PGUSER=voip_dirxml voip-dirxml <<-END
+		section=configuration&key_value=conference.conf&profile_name=950_pbx.example.com
+	END
+	[[ "$output" == *"value=\"$pin\""* ]]
+	[[ "$output" == *"value=\"$moderator\""* ]]
+	run -0 --separate-stderr voip-ext add "1950$at" password=random \
+		reverse_auth_pass=random -f tsv
+	[[ "${lines[0]}" == $'extension\tpassword\treverse_auth_pass' ]]
+	read -r _ password reverse <<<"${lines[1]}"
+	[ "${#password}" -eq 43 ]
+	[ "${#reverse}" -eq 43 ]
+	[ "$(look "select ha1 from voip.users where username = '1950'")" = \
+		"$(md5 "1950:pbx.example.com:$password")" ]
+	voip-ext rm "1950$at"
+	voip-ext conference rm "950$at"
+}
+
 @test "no secret is in the database, the audit, the answers or the messages" {
 	word=Swordfish-77
 	voip-ext user add s1@pbx.example.com password=$word reverse_auth_pass=$word

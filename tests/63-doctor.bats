@@ -572,6 +572,8 @@ sound() {
 	finds guessable-secret voicemail "1001$at" "its pin is shorter than 4 characters"
 	voip-ext voicemail set "1001$at" pin=0000
 	finds guessable-secret voicemail "1001$at" "its pin is one of those tried first"
+	voip-ext voicemail set "1001$at" pin=sesame
+	finds pin-not-digits voicemail "1001$at" "its pin is not of digits"
 	voip-ext voicemail set "1001$at" pin=73910
 	clean
 	printf '%064d\n' 8 >"$BATS_TEST_TMPDIR/key"
