@@ -1,9 +1,11 @@
 #include "cdrfiles.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log.h"
 
@@ -87,12 +89,19 @@ static int
 look_through(struct cdrfiles *files, const char *folder, bool is_top,
 	     const char *const *more, struct verr *e)
 {
-	DIR *d = opendir(folder);
+	/* what lies below belongs to FreeSWITCH, which leads nowhere else */
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC |
+				      (is_top ? 0 : O_NOFOLLOW));
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 	int rc = 0;
 
-	if (!d)
-		return verr_sys(e, VERR_CONFIG, "cannot read '%s'", folder);
+	if (!d) {
+		verr_sys(e, VERR_CONFIG, "cannot read '%s'", folder);
+		if (fd != -1)
+			close(fd);
+		return -1;
+	}
 	while (rc == 0 && (entry = readdir(d))) {
 		const char *name = entry->d_name;
 

@@ -13,6 +13,9 @@
 #include "intake.h"
 #include "log.h"
 
+#define READ_STEP  65536
+#define RECORD_MAX (16 << 20)
+
 /* A record that waits for its batch. */
 struct pending {
 	char *body;
@@ -242,20 +245,40 @@ take_record(struct cdrfilter *f, const char *file, size_t number,
 	return 0;
 }
 
-static int
-take_file(struct cdrfilter *f, const char *file, int fd, struct verr *e)
+/* So much more than a record may have that its end is not looked for. */
+static void
+refuse_rest(struct cdrfilter *f, const char *file, size_t number)
+{
+	struct pending p = { .file = file,
+			     .number = number,
+			     .uuid = file_uuid(file) };
+
+	report(f, &p, "refused",
+	       "it does not end; what follows it was not read");
+	f->refused++;
+	pending_release(&p);
+}
+
+int
+cdrfilter_fd(struct cdrfilter *f, const char *file, int fd, struct verr *e)
 {
 	struct buf b = BUF_INIT;
 	const char *record;
-	size_t len, used, number = 0;
+	size_t len, used, n_used, number = 0;
 	bool at_end = false;
 	int rc = 0;
 
 	while (rc == 0 && !at_end) {
+		/* as much again: an end is looked for from the start */
+		size_t step = b.len > READ_STEP ? b.len : READ_STEP;
 		ssize_t n = -1;
 
-		if (buf_reserve(&b, 65536))
-			n = read(fd, b.data + b.len, 65536);
+		if (b.len > RECORD_MAX) {
+			refuse_rest(f, file, ++number);
+			break;
+		}
+		if (buf_reserve(&b, step))
+			n = read(fd, b.data + b.len, step);
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1) {
@@ -264,14 +287,23 @@ take_file(struct cdrfilter *f, const char *file, int fd, struct verr *e)
 		}
 		b.len += (size_t)n;
 		at_end = n == 0;
-		while (rc == 0 && cdrfilter_split(b.data, b.len, at_end,
-						  &record, &len, &used)) {
+		used = 0;
+		while (rc == 0 &&
+		       cdrfilter_split(b.data + used, b.len - used, at_end,
+				       &record, &len, &n_used)) {
 			rc = take_record(f, file, ++number, record, len, e);
-			buf_skip(&b, used);
+			used += n_used;
 		}
+		buf_skip(&b, used);
 	}
 	buf_release(&b);
 	return rc;
+}
+
+size_t
+cdrfilter_pending(const struct cdrfilter *f)
+{
+	return f->count;
 }
 
 int
@@ -280,11 +312,11 @@ cdrfilter_file(struct cdrfilter *f, const char *file, struct verr *e)
 	int fd, rc;
 
 	if (strcmp(file, "-") == 0)
-		return take_file(f, file, STDIN_FILENO, e);
+		return cdrfilter_fd(f, file, STDIN_FILENO, e);
 	fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (fd == -1)
 		return verr_sys(e, VERR_INPUT, "cannot open '%s'", file);
-	rc = take_file(f, file, fd, e);
+	rc = cdrfilter_fd(f, file, fd, e);
 	close(fd);
 	return rc;
 }

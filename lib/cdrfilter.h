@@ -43,6 +43,10 @@ int cdrfilter_run(int nfiles, const char **files, cdrfilter_row_fn fn,
  */
 struct cdrfilter *cdrfilter_new(cdrfilter_row_fn fn, void *arg, struct verr *e);
 int cdrfilter_file(struct cdrfilter *f, const char *file, struct verr *e);
+/* The same of a file that is open. */
+int cdrfilter_fd(struct cdrfilter *f, const char *file, int fd, struct verr *e);
+/* Records whose fate is not decided yet. */
+size_t cdrfilter_pending(const struct cdrfilter *f);
 int cdrfilter_end(struct cdrfilter *f, struct verr *e);
 void cdrfilter_free(struct cdrfilter *f);
 

@@ -5,20 +5,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "buf.h"
+#include "cdraside.h"
 #include "cdrfiles.h"
 #include "conf.h"
 #include "intake.h"
 #include "log.h"
 
+/* FreeSWITCH writes a record to a file, which may be encoded. */
+#define FILE_MAX (16 << 20)
+
 /* What was found, and what became of it. */
 struct file {
 	const char *path; /* borrowed from the list */
+	struct stat st;   /* when it was opened */
 	size_t records;
+	bool gone; /* to another run, or somebody else */
 	bool failed;
 	bool refused;
 	bool dead;
@@ -28,6 +35,8 @@ struct import {
 	const char *directory;
 	struct file *files;
 	size_t count;
+	size_t settled; /* those before it are done with */
+	size_t stuck;   /* they could not be moved */
 	cdrfilter_row_fn row;
 	void *arg;
 	struct cdrimport_counts *counts;
@@ -70,62 +79,50 @@ has_record(int fd)
 
 /* Complete, or so old that it will never be. */
 static bool
-is_ready(const char *path)
+is_ready(const struct file *f, int fd)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	int64_t age_s;
-	struct stat st;
-	bool ready = false;
+	int64_t age_s = time(NULL) - f->st.st_mtime;
 
-	if (fd == -1 || fstat(fd, &st) == -1) {
-		log_error("cannot read '%s': %s", path, strerror(errno));
-	} else if (!S_ISREG(st.st_mode)) {
-		log_error("'%s' is no file", path);
-	} else {
-		age_s = time(NULL) - st.st_mtime;
-		ready = has_record(fd) ||
-			age_s >= conf_ms("cdr_import_age") / 1000;
-	}
-	if (fd != -1)
-		close(fd);
-	return ready;
+	return age_s >= conf_ms("cdr_import_age") / 1000 || has_record(fd);
 }
 
 /* --- out of the way --------------------------------------------------- */
 
-/* 0 when a later run will not meet it again. */
 static int
-set_aside(const struct import *in, const char *path, const char *where)
+set_aside(struct import *in, const struct file *f, const char *folder)
 {
-	const char *name = strrchr(path, '/') + 1;
-	struct buf to = BUF_INIT;
-	int rc = -1;
+	struct verr why = VERR_INIT;
 
-	buf_printf(&to, "%s/%s", in->directory, where);
-	if (!buf_failed(&to) && mkdir(to.data, 0750) == -1 && errno != EEXIST)
-		log_error("cannot create '%s': %s", to.data, strerror(errno));
-	buf_printf(&to, "/%s", name);
-	if (!buf_failed(&to) && (rename(path, to.data) == 0 || errno == ENOENT))
-		rc = 0;
-	else
-		log_error("cannot move '%s' to '%s': %s", path, where,
-			  strerror(errno));
-	buf_release(&to);
-	return rc;
+	if (cdraside_move(in->directory, folder, f->path, &f->st, &why) == 0)
+		return 0;
+	log_error("%s", why.msg);
+	in->stuck += why.kind != VERR_CONFLICT;
+	return -1;
 }
 
 static void
 settle(struct import *in, const struct file *f)
 {
-	if (f->failed)
+	if (f->gone)
 		return;
+	if (f->failed) {
+		in->counts->left++;
+		return;
+	}
 	if (f->refused || !f->records) {
-		in->counts->refused += set_aside(in, f->path, "refused") == 0;
+		in->counts->refused += set_aside(in, f, "refused") == 0;
 		return;
 	}
 	in->counts->imported++;
 	in->counts->dead += f->dead;
-	set_aside(in, f->path, "imported");
+	set_aside(in, f, "imported");
+}
+
+static void
+settle_until(struct import *in, size_t end)
+{
+	while (in->settled < end)
+		settle(in, &in->files[in->settled++]);
 }
 
 /* --- the run ---------------------------------------------------------- */
@@ -143,9 +140,42 @@ on_row(const struct cdrfilter_row *row, void *arg)
 		f->failed = f->failed || strcmp(row->status, "failed") == 0;
 		f->refused = f->refused || strcmp(row->status, "refused") == 0;
 		f->dead = f->dead || strcmp(row->status, "dead") == 0;
+		if (strcmp(row->status, "refused") == 0)
+			log_warning("'%s' is refused: %s", f->path,
+				    row->reason);
 	}
 	if (in->row)
 		in->row(row, in->arg);
+}
+
+/* Opened once, so that what was looked at is what is read. */
+static void
+import_file(struct cdrfilter *filter, struct file *f)
+{
+	int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK |
+				       O_NOCTTY);
+	struct verr why = VERR_INIT;
+
+	f->failed = true;
+	if (fd == -1 && errno == ENOENT) {
+		f->gone = true;
+	} else if (fd == -1 || fstat(fd, &f->st) == -1) {
+		log_error("cannot read '%s': %s", f->path, strerror(errno));
+	} else if (!S_ISREG(f->st.st_mode)) {
+		log_error("'%s' is no file", f->path);
+	} else if (f->st.st_size > FILE_MAX) {
+		log_warning("'%s' is refused: it is longer than %d bytes",
+			    f->path, FILE_MAX);
+		f->refused = true;
+		f->failed = false;
+	} else if (is_ready(f, fd)) {
+		f->failed = lseek(fd, 0, SEEK_SET) == -1 ||
+			    cdrfilter_fd(filter, f->path, fd, &why) == -1;
+		if (f->failed)
+			log_error("%s", why.msg);
+	}
+	if (fd != -1)
+		close(fd);
 }
 
 /* One that cannot be read holds the others up no more than it must. */
@@ -158,15 +188,10 @@ import_files(struct import *in, struct verr *e)
 	if (!filter)
 		return -1;
 	for (size_t i = 0; i < in->count; i++) {
-		struct verr why = VERR_INIT;
-		struct file *f = &in->files[i];
-
-		f->failed = !is_ready(f->path);
-		if (!f->failed && cdrfilter_file(filter, f->path, &why) == -1) {
-			log_error("%s", why.msg);
-			f->failed = true;
-		}
-		in->counts->left += f->failed;
+		import_file(filter, &in->files[i]);
+		/* a kill now costs no more than a batch is worth */
+		if (cdrfilter_pending(filter) == 0)
+			settle_until(in, i + 1);
 	}
 	/* a refused one is out of the way, and no failure of the run */
 	if (cdrfilter_end(filter, e) == -1) {
@@ -175,9 +200,29 @@ import_files(struct import *in, struct verr *e)
 			*e = VERR_INIT;
 	}
 	cdrfilter_free(filter);
-	for (size_t i = 0; i < in->count; i++)
-		settle(in, &in->files[i]);
+	settle_until(in, in->count);
+	if (rc == 0 && in->stuck)
+		rc = verr_set(e, VERR_CONFIG,
+			      "%zu files could not be moved aside\n"
+			      "hint: until they can, each run imports them "
+			      "again; they are stored once",
+			      in->stuck);
 	return rc;
+}
+
+/* The lock of this run; `*fd` is -1 when another has it.  A file system
+ * without locks is no reason to leave the files. */
+static int
+lock_directory(const char *directory, int *fd, struct verr *e)
+{
+	*fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*fd == -1)
+		return verr_sys(e, VERR_CONFIG, "cannot read '%s'", directory);
+	if (flock(*fd, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK) {
+		close(*fd);
+		*fd = -1;
+	}
+	return 0;
 }
 
 int
@@ -188,9 +233,16 @@ cdrimport_run(const char *directory, cdrfilter_row_fn row, void *arg,
 		.directory = directory, .row = row, .arg = arg, .counts = counts
 	};
 	struct cdrfiles files = { NULL, 0, 0 };
-	int rc = cdrfiles_list(&files, directory, NULL, e);
+	int lock, rc;
 
 	*counts = (struct cdrimport_counts){ 0 };
+	if (lock_directory(directory, &lock, e) == -1)
+		return -1;
+	if (lock == -1) {
+		log_info("another import of '%s' is at work", directory);
+		return 0;
+	}
+	rc = cdrfiles_list(&files, directory, NULL, e);
 	if (rc == 0 && files.count) {
 		in.files = calloc(files.count, sizeof(*in.files));
 		if (!in.files)
@@ -202,5 +254,6 @@ cdrimport_run(const char *directory, cdrfilter_row_fn row, void *arg,
 		rc = import_files(&in, e);
 	free(in.files);
 	cdrfiles_release(&files);
+	close(lock);
 	return rc;
 }

@@ -8,9 +8,11 @@
  * be (it becomes a dead letter).
  *
  * A file is moved to "imported/" below the directory when its record is
- * committed or in the spool, to "refused/" when it can never become anything,
- * so a kill at any moment, or two runs at once, import a file again at worst,
- * and what is there twice is stored once.  Which files: cdrfiles.h.
+ * committed or in the spool, to "refused/" when it can never become anything
+ * (cdraside.h), so a kill at any moment imports a batch again at worst, and
+ * what is there twice is stored once.  One run at a time works on a directory;
+ * a second says so and is done.  Links, pipes and sockets are left alone. Which
+ * files: cdrfiles.h.
  */
 #ifndef CDRIMPORT_H
 #define CDRIMPORT_H
@@ -28,7 +30,8 @@ struct cdrimport_counts {
 };
 
 /* `row` and `arg` as of cdrfilter_run(); `row` may be NULL.  VERR_RETRY when a
- * record could be put nowhere: it is where it was. */
+ * record could be put nowhere: it is where it was; VERR_CONFIG when files could
+ * not be moved. */
 int cdrimport_run(const char *directory, cdrfilter_row_fn row, void *arg,
 		  struct cdrimport_counts *counts, struct verr *e);
 
