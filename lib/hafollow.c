@@ -473,7 +473,7 @@ on_peer(struct http_request *r, void *arg)
 					 : "seen before",
 		  NULL);
 	if (verdict == PEER_LATE) {
-		answer(q, 409, "the clocks of the two nodes differ");
+		answer(q, 409, HA_PEER_CLOCKS);
 	} else {
 		http_reply(r, 403, NULL, "", 0);
 		q->request = NULL;

@@ -2,7 +2,11 @@
  * hapeer: ask the other node.
  *
  * Layer domain.  A signed question over HTTP to `peer_address`, a signed
- * answer; see peerwire.h.  All of them wait.
+ * answer; see peerwire.h.
+ *
+ * A peer whose clock differs from ours says so, signed and over our own nonce:
+ * from then on questions are asked in its time, so a clock that jumped keeps
+ * nobody from being told to stop.
  */
 #ifndef HAPEER_H
 #define HAPEER_H
@@ -17,8 +21,11 @@
 #define HA_ASK_DEMOTE "demote" /* stop writing, then say what you are */
 #define HA_ASK_LEASE  "lease"  /* are you there?  What were you last? */
 
+/* What a peer answers, with 409, to a question that is not of its now. */
+#define HA_PEER_CLOCKS "the clocks of the two nodes differ"
+
 /*
- * VERR_RETRY: no answer; VERR_CONFIG: an answer that is not signed with our
+ * Waits.  VERR_RETRY: no answer; VERR_CONFIG: an answer that is not signed with our
  * key; VERR_CONFLICT: it refuses, and the message says why.
  */
 int ha_peer_ask(const char *question, int64_t timeout_ms, struct ha_state *peer,

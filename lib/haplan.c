@@ -8,7 +8,8 @@
 #define PG_DOWN       (HA_PG_DOWN_PRIMARY | HA_PG_DOWN_STANDBY)
 #define PG_MAY_WRITE  (HA_PG_PRIMARY | HA_PG_HUNG)
 #define PEER_NO_WRITE (HA_PEER_OFF | HA_PEER_STANDBY)
-#define PEER_WRITES   (HA_PEER_PRIMARY | HA_PEER_NEWER)
+#define PEER_WRITES   (HA_PEER_PRIMARY | HA_PEER_NEWER | HA_PEER_OLDER)
+#define PEER_LEADS    (HA_PEER_PRIMARY | HA_PEER_NEWER)
 #define NOT_LOST      (HA_WITNESS_NONE | HA_WITNESS_SEEN)
 
 /* clang-format off */
@@ -18,6 +19,17 @@ const struct ha_row ha_rows[] = {
 	  HA_DEMOTE, "the peer has the address and asks us to stop writing" },
 	{ { ANY, HA_MAINTENANCE, ANY, ANY, ANY, ANY, ANY, ANY, ANY },
 	  HA_NOTHING, "maintenance: nothing is done by itself" },
+
+	/* The address has gone, or everybody else: stop first, ask later. */
+	{ { LOST_ADDRESS, ANY, HA_HELD, PG_MAY_WRITE, ANY, ANY, ANY, ANY, ANY },
+	  HA_DEMOTE, "the address has gone: whoever has it may be promoted" },
+	{ { LOST_ADDRESS, ANY, HA_HELD, HA_PG_DOWN_PRIMARY, HA_CLEAR, ANY, ANY,
+	    ANY, ANY },
+	  HA_DEMOTE, "the address has gone, PostgreSQL too: it must not come"
+	  " back as a primary" },
+	{ { HA_ON_ISOLATED, ANY, ANY, PG_MAY_WRITE, ANY, ANY, ANY, ANY, ANY },
+	  HA_DEMOTE, "neither peer nor witnesses: somebody else may write" },
+
 	{ { ANY, ANY, ANY, ANY, ANY, HA_PEER_ASTRAY, ANY, ANY, ANY },
 	  HA_REFUSE, "the peer's database is not a copy of ours" },
 
@@ -33,6 +45,14 @@ const struct ha_row ha_rows[] = {
 	{ { HA_ON_MASTER, ANY, ANY, HA_PG_STANDBY, ANY,
 	    PEER_NO_WRITE | HA_PEER_NONE, ANY, ANY, ANY },
 	  HA_PROMOTE, "the peer cannot write" },
+	{ { HA_ON_MASTER, ANY, ANY, HA_PG_STANDBY, ANY, HA_PEER_AHEAD, ANY,
+	    ANY, HA_AVAILABILITY },
+	  HA_PROMOTE, "the peer was promoted after us and cannot write:"
+	  " failover_policy prefers availability, its writes are left out" },
+	{ { HA_ON_MASTER, ANY, ANY, HA_PG_STANDBY, ANY, HA_PEER_AHEAD, ANY,
+	    ANY, ANY },
+	  HA_REFUSE, "the peer was promoted after us: it has writes that this"
+	  " node lacks" },
 	{ { HA_ON_MASTER, ANY, ANY, HA_PG_STANDBY, ANY, HA_PEER_SILENT,
 	    HA_WITNESS_LOST, ANY, ANY },
 	  HA_REFUSE, "neither peer nor witnesses answer: we are cut off" },
@@ -54,17 +74,6 @@ const struct ha_row ha_rows[] = {
 	{ { HA_ON_MASTER, ANY, ANY, ANY, ANY, ANY, ANY, ANY, ANY },
 	  HA_REFUSE, "the address is ours, but PostgreSQL does not answer" },
 
-	/* The address has gone. */
-	{ { LOST_ADDRESS, ANY, HA_HELD, PG_MAY_WRITE, ANY, ANY, ANY, ANY, ANY },
-	  HA_DEMOTE, "the address has gone: whoever has it may be promoted" },
-	{ { LOST_ADDRESS, ANY, HA_HELD, HA_PG_DOWN_PRIMARY, HA_CLEAR, ANY, ANY,
-	    ANY, ANY },
-	  HA_DEMOTE, "the address has gone, PostgreSQL too: it must not come"
-	  " back as a primary" },
-
-	{ { HA_ON_ISOLATED, ANY, ANY, PG_MAY_WRITE, ANY, ANY, ANY, ANY, ANY },
-	  HA_DEMOTE, "neither peer nor witnesses: somebody else may write" },
-
 	/* From here on: is all as it should be? */
 	{ { ANY, ANY, HA_NOT_HELD, PG_MAY_WRITE, ANY, HA_PEER_NEWER, ANY,
 	    ANY, ANY },
@@ -75,8 +84,8 @@ const struct ha_row ha_rows[] = {
 	{ { ANY, ANY, HA_NOT_HELD, HA_PG_PRIMARY, ANY, HA_PEER_PRIMARY, ANY,
 	    ANY, ANY },
 	  HA_REFUSE, "both are primaries of the same timeline" },
-	{ { ANY, ANY, HA_HELD, HA_PG_PRIMARY, ANY, HA_PEER_PRIMARY, ANY, ANY,
-	    ANY },
+	{ { ANY, ANY, HA_HELD, HA_PG_PRIMARY, ANY,
+	    HA_PEER_PRIMARY | HA_PEER_OLDER, ANY, ANY, ANY },
 	  HA_ASK, "the peer still writes: it must stop first" },
 	{ { ANY, ANY, HA_HELD, HA_PG_PRIMARY, ANY, ANY, ANY, ANY, ANY },
 	  HA_HOLD, "primary, and the address is ours" },
@@ -86,11 +95,19 @@ const struct ha_row ha_rows[] = {
 
 	/* PostgreSQL is stopped. */
 	{ { HA_ON_TICK | LOST_ADDRESS, ANY, HA_NOT_HELD, PG_DOWN, HA_FENCED,
-	    PEER_WRITES, ANY, ANY, ANY },
+	    HA_PEER_OLDER, ANY, ANY, ANY },
+	  HA_REFUSE, "the peer writes on an older timeline: it lacks what this"
+	  " node has" },
+	{ { HA_ON_TICK | LOST_ADDRESS, ANY, HA_NOT_HELD, HA_PG_DOWN_PRIMARY,
+	    HA_CLEAR, HA_PEER_OLDER, ANY, ANY, ANY },
+	  HA_REFUSE, "the peer writes on an older timeline: it lacks what this"
+	  " node has" },
+	{ { HA_ON_TICK | LOST_ADDRESS, ANY, HA_NOT_HELD, PG_DOWN, HA_FENCED,
+	    PEER_LEADS, ANY, ANY, ANY },
 	  HA_REJOIN, "fenced, and the peer is the primary: come back as its"
 	  " standby" },
 	{ { HA_ON_TICK | LOST_ADDRESS, ANY, HA_NOT_HELD, HA_PG_DOWN_PRIMARY,
-	    HA_CLEAR, PEER_WRITES, ANY, ANY, ANY },
+	    HA_CLEAR, PEER_LEADS, ANY, ANY, ANY },
 	  HA_REJOIN, "a former primary, and the peer is the primary now" },
 	{ { HA_ON_TICK, ANY, HA_NOT_HELD, HA_PG_DOWN_STANDBY, HA_CLEAR, ANY,
 	    ANY, ANY, ANY },
@@ -115,7 +132,7 @@ static const char *const names[HA_FACTS] = {
 	"witnesses", "fence", "policy",
 };
 
-#define VALUES 8
+#define VALUES 10
 static const char *const values[HA_FACTS][VALUES] = {
 	{ "master", "backup", "fault", "stop", "tick", "isolated", "asked" },
 	{ "running", "maintenance" },
@@ -123,7 +140,7 @@ static const char *const values[HA_FACTS][VALUES] = {
 	{ "stopped primary", "stopped standby", "hung", "standby", "primary" },
 	{ "clear", "fenced" },
 	{ "none", "silent", "off", "standby", "primary", "newer primary",
-	  "astray" },
+	  "older primary", "ahead", "astray" },
 	{ "none", "seen", "lost" },
 	{ "none", "set" },
 	{ "consistency", "availability" },

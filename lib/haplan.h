@@ -6,7 +6,9 @@
  * is a set of values, so a row says "whatever" by ANY.  `voip-failover table`
  * prints the rows, or draws them; tests walk through every combination of
  * facts and hold the promises: no promotion without a word about the peer, no
- * primary that lost the virtual address, nothing done during maintenance.
+ * primary that lost the virtual address, nothing done during maintenance unless
+ * the peer asks, no former primary that starts as one before it knows that the
+ * peer was not promoted since, no way back to an older timeline.
  */
 #ifndef HAPLAN_H
 #define HAPLAN_H
@@ -45,9 +47,11 @@ enum ha_peer {
 	HA_PEER_SILENT = 1 << 1,  /* no answer */
 	HA_PEER_OFF = 1 << 2,     /* answers; its PostgreSQL cannot write */
 	HA_PEER_STANDBY = 1 << 3, /* a standby */
-	HA_PEER_PRIMARY = 1 << 4, /* a primary, its timeline not above ours */
+	HA_PEER_PRIMARY = 1 << 4, /* a primary of our own timeline */
 	HA_PEER_NEWER = 1 << 5,   /* a primary with a higher timeline */
-	HA_PEER_ASTRAY = 1 << 6,  /* another system identifier: not our pair */
+	HA_PEER_OLDER = 1 << 6,   /* a primary with a lower one */
+	HA_PEER_AHEAD = 1 << 7,   /* cannot write; knows a higher timeline */
+	HA_PEER_ASTRAY = 1 << 8,  /* another system identifier: not our pair */
 };
 
 /* Addresses that a node which is well connected reaches. */

@@ -320,23 +320,37 @@ ha_state_look(struct ha_state *s, int64_t timeout_ms, struct verr *e)
 	return 0;
 }
 
+/* The highest timeline that a node is known to have been on. */
+static int64_t
+latest(const struct ha_state *s)
+{
+	return s->timeline > s->kept.generation ? s->timeline
+						: s->kept.generation;
+}
+
 enum ha_peer
 ha_peer_of(const struct ha_state *own, const struct ha_state *peer)
 {
+	/* What we are on, when we run: a promotion that failed counts not. */
+	int64_t ours = own->timeline ? own->timeline : own->kept.generation;
+
 	if (*own->system_id && *peer->system_id &&
 	    strcmp(own->system_id, peer->system_id) != 0)
 		return HA_PEER_ASTRAY;
 	switch (peer->pg) {
 	case HA_PG_PRIMARY:
-		return own->timeline && peer->timeline > own->timeline
-			       ? HA_PEER_NEWER
-			       : HA_PEER_PRIMARY;
+		if (!ours || peer->timeline == ours)
+			return HA_PEER_PRIMARY;
+		return peer->timeline > ours ? HA_PEER_NEWER : HA_PEER_OLDER;
 	case HA_PG_HUNG:
 		/* It may wake up, and write. */
 		return HA_PEER_PRIMARY;
 	case HA_PG_STANDBY:
-		return HA_PEER_STANDBY;
-	default:
-		return HA_PEER_OFF;
+	case HA_PG_DOWN_STANDBY:
+	case HA_PG_DOWN_PRIMARY:
+		break;
 	}
+	if (latest(peer) > latest(own))
+		return HA_PEER_AHEAD;
+	return peer->pg == HA_PG_STANDBY ? HA_PEER_STANDBY : HA_PEER_OFF;
 }

@@ -34,7 +34,8 @@ struct ha_kept {
 	bool held;          /* MASTER was acted upon, and not yet its end */
 	bool fenced;        /* stopped as a primary: may not start as one */
 	int64_t base;       /* timeline when the pair was last seen in sync */
-	int64_t generation; /* grows with each promotion that we know of */
+	int64_t generation; /* highest timeline that this node was on, or that
+			     * it is being promoted to */
 	char doing[16];     /* action at work, from intent to done, or "" */
 	char step[32];      /* of it */
 	char id[40];        /* of it */

@@ -199,6 +199,9 @@ promote(struct ha_outcome *o, const char *why, struct verr *e)
 	struct ha_journal j;
 	int rc;
 
+	/* Durable before it is so: a peer that comes back meanwhile must not
+	 * take itself for the latest primary. */
+	k->generation = o->state.timeline + 1;
 	if (ha_journal_begin(&j, k, HA_PROMOTE, why, e) == -1 ||
 	    ha_journal_step(&j, "promote postgresql", e) == -1)
 		return -1;
@@ -206,7 +209,7 @@ promote(struct ha_outcome *o, const char *why, struct verr *e)
 	if (rc == 0) {
 		k->held = true;
 		k->fenced = false;
-		k->generation++;
+		k->generation = o->state.timeline;
 		rc = tell_timeline(&o->state, e);
 	}
 	if (rc == 0)
@@ -228,6 +231,7 @@ hold(struct ha_outcome *o, const char *why, struct verr *e)
 		return tell_timeline(&o->state, e);
 	k->held = true;
 	k->fenced = false;
+	k->generation = o->state.timeline;
 	if (ha_journal_begin(&j, k, HA_HOLD, why, e) == -1)
 		return -1;
 	rc = tell_timeline(&o->state, e);
@@ -246,15 +250,22 @@ hold(struct ha_outcome *o, const char *why, struct verr *e)
 static int
 keep_base(struct ha_outcome *o, struct verr *e)
 {
-	const struct ha_state *s = &o->state, *peer = &o->peer;
+	struct ha_state *s = &o->state;
+	const struct ha_state *peer = &o->peer;
+	bool runs = s->pg == HA_PG_PRIMARY ||
+		    (s->pg == HA_PG_STANDBY && s->streaming);
 	bool together =
 		(s->pg == HA_PG_STANDBY && s->streaming) ||
 		(s->pg == HA_PG_PRIMARY && o->facts.peer == HA_PEER_STANDBY &&
 		 peer->streaming && peer->timeline == s->timeline);
 
-	if (!together || s->kept.base == s->timeline)
+	if ((!together || s->kept.base == s->timeline) &&
+	    (!runs || s->kept.generation == s->timeline))
 		return 0;
-	o->state.kept.base = s->timeline;
+	if (together)
+		s->kept.base = s->timeline;
+	if (runs)
+		s->kept.generation = s->timeline;
 	return ha_kept_save(&s->kept, e);
 }
 

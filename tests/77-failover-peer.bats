@@ -1,0 +1,154 @@
+#!/usr/bin/env bats
+# voip-failover follow: what it answers its peer, and whom it does not believe.
+# shellcheck disable=SC2154 # service.bash
+
+setup() {
+	load helper
+	load service.bash
+	service_setup
+	mkdir "$dir/run" "$dir/state" "$dir/data"
+	chmod 700 "$dir/data"
+	echo 15 >"$dir/data/PG_VERSION"
+	printf '%064d\n' 7 >"$dir/key"
+	printf '%064d\n' 8 >"$dir/other"
+	chmod 600 "$dir/key" "$dir/other"
+	export VOIP_HEALTH_DIR=$dir/run VOIP_FAILOVER_STATE_DIR=$dir/state
+	export VOIP_FAILOVER_FIFO=$dir/run/fifo VOIP_PEER_KEY_FILE=$dir/key
+	export VOIP_POSTGRESQL_DATA_DIRECTORY=$dir/data VOIP_NODE_NAME=node1
+	export VOIP_NODE_DATABASE="host=$dir dbname=none"
+	export VOIP_SERVICE_POSTGRESQL_START=true
+	export VOIP_SERVICE_POSTGRESQL_KILL=true VOIP_PEER_TIMEOUT=10s
+	export VOIP_PEER_LISTEN=127.0.0.1:0
+}
+
+teardown() {
+	service_teardown
+}
+
+# A peer that is nobody: the node must know that it is one of a pair.
+follow() {
+	: >"$dir/log"
+	VOIP_PEER_ADDRESS=127.0.0.1:9 start_process voip-failover follow
+	wait_for grep -q 'listening on' "$dir/log"
+	address=$(sed -n 's/.*listening on \([^" ]*\).*/\1/p' "$dir/log" |
+		head -n 1)
+}
+
+# post QUESTION: standard input to the service; the status.
+post() {
+	ask "/peer/$1" -X POST --data-binary @- -o "$dir/answer" \
+		-w '%{http_code}'
+}
+
+state() {
+	jq -r "$1" "$dir/state/state.json"
+}
+
+@test "a signed question has a signed answer" {
+	follow
+	peer-ask "$dir/key" state 0 >"$dir/question"
+	[ "$(post state <"$dir/question")" = 200 ]
+	[ "$(sed -n 2p "$dir/answer" | jq -r .name,.pg)" = \
+		$'node1\nstopped primary' ]
+	[ "$(cut -d' ' -f4 "$dir/question" | head -n 1)" = \
+		"$(cut -d' ' -f4 "$dir/answer" | head -n 1)" ]
+}
+
+@test "a question counts once" {
+	follow
+	peer-ask "$dir/key" demote 0 >"$dir/question"
+	[ "$(post demote <"$dir/question")" = 200 ]
+	[ "$(post demote <"$dir/question")" = 403 ]
+	grep -q 'seen before' "$dir/log"
+}
+
+@test "whoever has not the key is told nothing, and nothing is done" {
+	follow
+	[ "$(peer-ask "$dir/other" demote 0 | post demote)" = 403 ]
+	[ ! -s "$dir/answer" ]
+	# A question is not another one.
+	[ "$(peer-ask "$dir/key" state 0 | post demote)" = 403 ]
+	[ "$(peer-ask "$dir/key" demote 0 | tr 1 2 | post demote)" = 403 ]
+	[ "$(peer-ask "$dir/key" demote 0 | head -c 60 | post demote)" = 403 ]
+	[ "$(post demote </dev/null)" = 403 ]
+	[ "$(head -c 10000 /dev/zero | post demote)" = 403 ]
+	[ "$(peer-ask "$dir/key" promote 0 | post promote)" = 404 ]
+	[ ! -e "$dir/data/standby.signal" ]
+	[ "$(peer-ask "$dir/key" state 0 | post state)" = 200 ]
+}
+
+@test "a question of another time is refused aloud, with our time, signed" {
+	follow
+	for seconds in 120 -120 1000000000; do
+		[ "$(peer-ask "$dir/key" demote $seconds | post demote)" = 409 ]
+		[ "$(sed -n 2p "$dir/answer")" = \
+			"the clocks of the two nodes differ" ]
+		local told
+		told=$(cut -d' ' -f3 "$dir/answer" | head -n 1)
+		[ $((told / 1000 - $(date +%s))) -lt 60 ]
+	done
+	[ ! -e "$dir/data/standby.signal" ]
+}
+
+@test "a node whose clock has jumped asks in the time of its peer" {
+	follow
+	VOIP_PEER_ADDRESS=$address VOIP_FAILOVER_STATE_DIR=$dir/state \
+		run -0 faketime -f +1h voip-failover explain
+	[[ "$output" == *"clocks differ"* ]]
+	[[ "$output" == *"peer        off"* ]]
+}
+
+@test "a peer that answers with another key is no peer" {
+	follow
+	VOIP_PEER_KEY_FILE=$dir/other VOIP_PEER_ADDRESS=$address \
+		run -0 voip-failover explain
+	[[ "$output" == *"is not signed with our key"* ]]
+	[[ "$output" == *"peer        silent"* ]]
+}
+
+# on WORD: as keepalived writes it.
+told() {
+	printf 'INSTANCE "voip" %s 200\n' "$@" >"$dir/run/fifo"
+}
+
+acted_upon() {
+	[ "$(state .vrrp)" = "$1" ]
+}
+
+@test "lines that come together collapse to the last state" {
+	follow
+	told BACKUP FAULT MASTER STOP BACKUP FAULT BACKUP
+	wait_for acted_upon BACKUP
+	[ ! -e "$dir/state/journal.jsonl" ]
+}
+
+@test "rubbish in the FIFO is passed over" {
+	follow
+	head -c 3000 /dev/zero >"$dir/run/fifo"
+	printf '\n"\nINSTANCE "voip" SLEEPING 200\nINSTANCE voip\n\n' \
+		>"$dir/run/fifo"
+	told FAULT
+	wait_for acted_upon FAULT
+}
+
+@test "a demand to stop is answered when nothing writes" {
+	echo '{"vrrp":"MASTER","held":true}' >"$dir/state/state.json"
+	follow
+	[ "$(peer-ask "$dir/key" demote 0 | post demote)" = 200 ]
+	[ "$(sed -n 2p "$dir/answer" | jq -r .writable)" = false ]
+}
+
+@test "the service ends at SIGTERM, and refuses to start without its key" {
+	follow
+	service_stop
+	[ "$status" -eq 0 ]
+	VOIP_PEER_KEY_FILE=$dir/none VOIP_PEER_ADDRESS=127.0.0.1:9 \
+		run -78 voip-failover follow
+	[[ "$output" == *"$dir/none"* ]]
+}
+
+@test "what stands in place of the FIFO is not read" {
+	echo rubbish >"$dir/run/fifo"
+	run -78 voip-failover follow
+	[[ "$output" == *"'$dir/run/fifo' is no FIFO"* ]]
+}
