@@ -25,8 +25,8 @@
 #define HA_PEER_CLOCKS "the clocks of the two nodes differ"
 
 /*
- * Waits.  VERR_RETRY: no answer; VERR_CONFIG: an answer that is not signed with our
- * key; VERR_CONFLICT: it refuses, and the message says why.
+ * Waits.  VERR_RETRY: no answer; VERR_CONFIG: an answer that is not signed with
+ * our key; VERR_CONFLICT: it refuses, and the message says why.
  */
 int ha_peer_ask(const char *question, int64_t timeout_ms, struct ha_state *peer,
 		struct verr *e);
