@@ -422,16 +422,13 @@ result_new(PGresult *pg)
 }
 
 static int
-query(struct db *db, struct db_result **r, const char *sql, int nparams,
+start(struct db *db, const char *sql, int nparams,
       const struct db_param *params, int format, struct verr *e)
 {
 	struct db_pq_params p;
 	char name[16];
-	PGresult *pg = NULL;
 	int sent;
 
-	if (r)
-		*r = NULL;
 	if (db_ensure(db, e) == -1 || prepare(db, sql, name, e) == -1)
 		return -1;
 	db_pq_params(&p, nparams, params);
@@ -441,8 +438,23 @@ query(struct db *db, struct db_result **r, const char *sql, int nparams,
 	else
 		sent = PQsendQueryParams(db->conn, sql, nparams, NULL, p.values,
 					 p.lengths, p.formats, format);
-	if (!sent)
-		return db_not_sent(db, e);
+	return sent ? 0 : db_not_sent(db, e);
+}
+
+int
+db_start(struct db *db, const char *sql, int nparams,
+	 const struct db_param *params, struct verr *e)
+{
+	return start(db, sql, nparams, params, 0, e);
+}
+
+int
+db_finish(struct db *db, struct db_result **r, struct verr *e)
+{
+	PGresult *pg = NULL;
+
+	if (r)
+		*r = NULL;
 	if (db_collect(db, &pg, e) == -1)
 		return -1;
 	if (!r) {
@@ -451,6 +463,17 @@ query(struct db *db, struct db_result **r, const char *sql, int nparams,
 	}
 	*r = result_new(pg);
 	return *r ? 0 : verr_set(e, VERR_RETRY, "out of memory");
+}
+
+static int
+query(struct db *db, struct db_result **r, const char *sql, int nparams,
+      const struct db_param *params, int format, struct verr *e)
+{
+	if (r)
+		*r = NULL;
+	if (start(db, sql, nparams, params, format, e) == -1)
+		return -1;
+	return db_finish(db, r, e);
 }
 
 int

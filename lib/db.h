@@ -130,6 +130,14 @@ int db_query_binary(struct db *db, struct db_result **r, const char *sql,
 		    int nparams, const struct db_param *params, struct verr *e);
 
 /*
+ * db_query() in two parts: what is between them is done while the server
+ * works.  Nothing else may be asked of `db` before db_finish().
+ */
+int db_start(struct db *db, const char *sql, int nparams,
+	     const struct db_param *params, struct verr *e);
+int db_finish(struct db *db, struct db_result **r, struct verr *e);
+
+/*
  * Several statements without parameters in one go (migrations, session set-up);
  * not for data.
  */

@@ -28,24 +28,26 @@ flushraw_forget(struct flushraw *f)
 	memset(f->days, 0, sizeof(f->days));
 }
 
-int
-flushraw_take(struct flushraw *f, struct db *db, const struct cdr *c,
-	      bool *kept, struct verr *e)
+bool
+flushraw_keeps(const struct flushraw *f, int64_t start_us)
 {
-	int64_t day = c->start_us / DAY_US;
 	struct timespec now;
 
-	*kept = false;
 	if (f->keep_us == 0)
-		return 0;
+		return false;
 	clock_gettime(CLOCK_REALTIME, &now);
-	if (c->start_us < (int64_t)now.tv_sec * 1000000 - f->keep_us)
-		return 0;
-	*kept = true;
+	return start_us >= (int64_t)now.tv_sec * 1000000 - f->keep_us;
+}
+
+int
+flushraw_partition(struct flushraw *f, struct db *db, int64_t start_us,
+		   const char *start_time, struct verr *e)
+{
+	int64_t day = start_us / DAY_US;
+
 	if (f->days[day % FLUSHRAW_DAYS] == day)
 		return 0;
-	if (db_query(db, NULL, partition_sql, 1,
-		     &DB_TEXT(c->value[CDR_START_TIME]), e) == -1)
+	if (db_query(db, NULL, partition_sql, 1, &DB_TEXT(start_time), e) == -1)
 		return -1;
 	f->days[day % FLUSHRAW_DAYS] = day;
 	return 0;

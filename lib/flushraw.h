@@ -9,7 +9,9 @@
  *	for each record of a batch
  *		cdr.want_raw = flushraw_wants(&raw);
  *		... cdr_parse() ...
- *		if (flushraw_take(&raw, db, &cdr, e)) ... its raw is copied ...
+ *		if (flushraw_keeps(&raw, start_us)) ... its raw is copied ...
+ *	for each whose raw is copied
+ *		flushraw_partition(&raw, db, start_us, start_time, e);
  *	flushraw_store(&raw, db, e);
  *	... and flushraw_forget(&raw) when the transaction fails
  */
@@ -19,7 +21,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cdr.h"
 #include "db.h"
 #include "verr.h"
 
@@ -41,12 +42,11 @@ flushraw_wants(const struct flushraw *f)
 	return f->keep_us > 0;
 }
 
-/*
- * In `*kept` whether the record is young enough to keep; then its day has a
- * partition.
- */
-int flushraw_take(struct flushraw *f, struct db *db, const struct cdr *c,
-		  bool *kept, struct verr *e);
+/* Is the record young enough? */
+bool flushraw_keeps(const struct flushraw *f, int64_t start_us);
+/* Make sure that its day has a partition; both are its start. */
+int flushraw_partition(struct flushraw *f, struct db *db, int64_t start_us,
+		       const char *start_time, struct verr *e);
 
 /* Once for each leg, however often it comes. */
 int flushraw_store(const struct flushraw *f, struct db *db, struct verr *e);
