@@ -12,6 +12,7 @@
  *   -h HEADER        one more header
  *   -H HA1           instead of the hash of -p
  *   -k               keep the call: no BYE; its end is the caller's matter
+ *   -m               how many microseconds the answer to the last request took
  *   -n COUNT         that many times, a status a line
  *   -p PASSWORD      shown when asked for
  *   -t MS            how long to wait for an answer, 20000; then status 0
@@ -35,7 +36,7 @@
 static const char *from_address = "127.0.0.1:0", *contact, *digest_name,
 		  *header = "", *ha1, *password, *agent = "test";
 static int expires = 600, count = 1, timeout_ms = 20000;
-static bool keep, verbose, contacts;
+static bool keep, measured, verbose, contacts;
 
 static int fd;
 static struct sockaddr_in proxy;
@@ -56,12 +57,18 @@ new_word(char word[33])
 }
 
 static long
-now_ms(void)
+now_us(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static long
+now_ms(void)
+{
+	return now_us() / 1000;
 }
 
 /* The final status of what has this Call-ID and CSeq; sent again as UDP wants
@@ -223,6 +230,7 @@ one(void)
 {
 	bool invite = strcmp(method, "INVITE") == 0;
 	char uri[600], branch[33], more[8192], shown[4096] = "", tag[128];
+	long began, took = 0;
 	int status = 0;
 	size_t len;
 
@@ -246,7 +254,9 @@ one(void)
 				 expires);
 		len = end_headers(begin(method, uri, cseq, method, branch, ""),
 				  more);
+		began = now_us();
 		status = exchange(out, len, cseq);
+		took = now_us() - began;
 		if (verbose)
 			fprintf(stderr, "%s\n", in);
 		if (invite && status >= 300) {
@@ -261,6 +271,8 @@ one(void)
 			credentials(shown, sizeof(shown), status, uri);
 	}
 	printf("%d", status);
+	if (measured)
+		printf(" %ld", took);
 	if (contacts) {
 		const char *value = sip_header(in, "Contact", 0, &len);
 
@@ -304,7 +316,7 @@ options(int argc, char **argv)
 	static char headers[4096];
 	int option;
 
-	while ((option = getopt(argc, argv, "a:c:d:e:h:H:kn:p:t:u:vw")) != -1)
+	while ((option = getopt(argc, argv, "a:c:d:e:h:H:kmn:p:t:u:vw")) != -1)
 		switch (option) {
 		case 'a':
 			from_address = optarg;
@@ -329,6 +341,9 @@ options(int argc, char **argv)
 			break;
 		case 'k':
 			keep = true;
+			break;
+		case 'm':
+			measured = true;
 			break;
 		case 'n':
 			count = atoi(optarg);

@@ -1,0 +1,113 @@
+# kamailio.bash: how fast the proxy registers and routes, for bench/run.
+#
+# Kamailio, PostgreSQL, sipp and the stand-ins share the machine.  The figures
+# of one run are compared with each other: the same configuration with its
+# caches cut off asks the database for each request.
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # variables of bench/run and of the tests
+
+wait_for() {
+	local i
+	for ((i = 0; i < 400; i++)); do
+		! "$@" >/dev/null 2>&1 || return 0
+		sleep 0.05
+	done
+	return 1
+}
+
+kamailio_begin() {
+	export BATS_TEST_DIRNAME=$root/tests BATS_FILE_TMPDIR=$out/kamailio
+	export PGDATABASE=voip_platform
+	mkdir -p "$BATS_FILE_TMPDIR"
+	# shellcheck source=tests/kamailio.bash
+	. "$root/tests/kamailio.bash"
+	# shellcheck source=tests/proxy.bash
+	. "$root/tests/proxy.bash"
+	PROXY_MEMORY=512
+	proxy_setup kamailio_node_ping=15s kamailio_flush=60s \
+		kamailio_node_threshold=3
+	psql -Xq -c "insert into voip.domains (domain) values ('a.example');
+		insert into voip.users (domain_id, username, ha1, ha1b)
+			select id, u, md5(u || ':' || domain || ':pw' || u),
+			md5(u || '@' || domain || ':' || domain || ':pw' || u)
+			from voip.domains, generate_series(20000, 29999) as n,
+			lateral (select n::text as u) as v
+			where domain = 'a.example';
+		insert into voip.extensions (domain_id, extension, type, user_id)
+			select domain_id, username, 'user', id from voip.users
+			where username ~ '^2....$';
+		insert into voip.extensions (domain_id, extension, type)
+			select id, '8001', 'queue' from voip.domains
+			where domain = 'a.example';
+		insert into voip.media_nodes (destination)
+			values ('sip:$fs1_address')" -c 'vacuum analyze'
+	for n in {20000..29999}; do
+		echo "$n;a.example;[authentication username=$n password=pw$n];8001"
+	done | sed '1i SEQUENTIAL' >"$folder/fields"
+	peer fs1 -q
+	servers+=("$(<"$folder/fs1.pid")")
+	proxy_start
+	servers+=("$(<"$folder/kamailio.pid")")
+}
+
+# offer SCENARIO COUNT RATE [SIPP-OPTION...]: rate, failures, retransmissions
+offer() {
+	local name=$folder/$1 status=0
+	rm -f "$name.stat"
+	sipp -sf "$root/tests/data/sipp/$1.xml" -inf "$folder/fields" "$proxy" \
+		-i 127.0.0.1 -nostdin -key contact 127.0.0.102:9 \
+		-key expires 3600 -m "$2" -r "$3" -l 20000 -timeout 120 \
+		-trace_stat -stf "$name.stat" -fd 1 "${@:4}" \
+		>"$name.out" 2>&1 3>&- || status=$?
+	awk -F';' 'NR == 1 { for (i = 1; i <= NF; i++) c[$i] = i } END {
+		printf "%.0f/s failed=%d retransmitted=%d most=%d\n",
+			$c["CallRate(C)"], $c["FailedCall(C)"],
+			$c["Retransmissions(C)"], $c["CurrentCall"] }' \
+		"$name.stat"
+}
+
+# The largest of these rates at which nothing is sent twice and none fails.
+sustained() { # SCENARIO RATE...
+	local scenario=$1 rate best=0 result
+	shift
+	for rate; do
+		result=$(offer "$scenario" "$((rate * 3))" "$rate" -d 0)
+		echo "$scenario at $rate: $result" >>"$folder/sustained"
+		[[ "$result" == *"failed=0 retransmitted=0 "* ]] || break
+		best=$rate
+	done
+	echo "$best"
+}
+
+percentile() {
+	awk '{ print $2 }' | sort -n |
+		awk '{ v[NR] = $1 } END { printf "%.2f ms", v[int(NR * 0.95)] / 1000 }'
+}
+
+bench_kamailio() {
+	local cached asked concurrent
+	kamailio_begin
+	phone 20000@a.example register -n 500 -m >"$folder/registers"
+	phone 20000@a.example call 8001 -n 300 -m >"$folder/calls"
+	echo "kamailio: REGISTER p95 $(percentile <"$folder/registers")," \
+		"INVITE to 200 p95 $(percentile <"$folder/calls")"
+	offer register 10000 1500 >/dev/null
+	echo "kamailio: 1500 REGISTER/s offered: $(offer register 9000 1500)"
+	echo "kamailio: 400 calls/s offered: $(offer call 4000 400 -d 0)"
+	for concurrent in 100 400 600 800; do
+		echo "kamailio: $concurrent calls held:" \
+			"$(offer call "$concurrent" 200 -d 6000)" \
+			"dialogs"
+	done
+	cached=$(sustained register 1000 1500 2000 2500 3000 4000 5000 6000)
+	# the same without the caches
+	kamailio_stop
+	sed -i 's/^\t\$vn(\(account\|route\)) = \$sht(\(auth\|ext\)=>/\t$vn(\1) = $sht(wrong=>-/' \
+		"$folder/kamailio.cfg"
+	proxy_start
+	servers+=("$(<"$folder/kamailio.pid")")
+	asked=$(sustained register 250 500 750 1000 1500 2000 2500 3000 4000)
+	report kamailio "$cached" "$asked" 'SQL for each:' REGISTER
+	kamailio_stop
+	peer_stop fs1
+}
