@@ -101,13 +101,14 @@ bench_kamailio() {
 	done
 	cached=$(sustained register 1000 1500 2000 2500 3000 4000 5000 6000)
 	# the same without the caches
-	kamailio_stop
+	kamailio_stop TERM
+	# shellcheck disable=SC2016 # variables of Kamailio
 	sed -i 's/^\t\$vn(\(account\|route\)) = \$sht(\(auth\|ext\)=>/\t$vn(\1) = $sht(wrong=>-/' \
 		"$folder/kamailio.cfg"
 	proxy_start
 	servers+=("$(<"$folder/kamailio.pid")")
 	asked=$(sustained register 250 500 750 1000 1500 2000 2500 3000 4000)
 	report kamailio "$cached" "$asked" 'SQL for each:' REGISTER
-	kamailio_stop
+	kamailio_stop TERM
 	peer_stop fs1
 }
