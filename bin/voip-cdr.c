@@ -4,6 +4,7 @@
 
 #include "cdrcommand.h"
 #include "opt.h"
+#include "out.h"
 
 static struct cdrcommand c = { .limit = 50, .text = BUF_INIT };
 
@@ -11,7 +12,7 @@ static int
 print_text(int rc)
 {
 	if (rc == 0)
-		fwrite(c.text.data, 1, c.text.len, stdout);
+		out_write(stdout, c.text.data, c.text.len);
 	buf_release(&c.text);
 	return rc;
 }

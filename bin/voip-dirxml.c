@@ -10,6 +10,7 @@
 #include "fsstatic.h"
 #include "lookup.h"
 #include "opt.h"
+#include "out.h"
 #include "service.h"
 
 static struct service_face face;
@@ -124,7 +125,7 @@ filter(int argc, const char **argv, struct verr *e)
 			       : dirxml_ask(&out, form.data, form.len, e);
 out:
 	if (rc != -1)
-		fwrite(out.data, 1, out.len, stdout);
+		out_write(stdout, out.data, out.len);
 	if (rc == 0)
 		verr_set(e, VERR_NOTFOUND, "not found");
 	buf_release(&form);

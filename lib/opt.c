@@ -247,7 +247,7 @@ print_more(const struct opt_program *program, struct verr *e)
 	if (buf_failed(&b))
 		rc = verr_set(e, VERR_RETRY, "cannot make the help text");
 	else
-		fwrite(b.data, 1, b.len, stdout);
+		out_write(stdout, b.data, b.len);
 	buf_release(&b);
 	return rc;
 }
@@ -269,7 +269,7 @@ print_help(const struct opt_program *program, poptContext ctx, struct verr *e)
 	}
 	rest = strchr(text, '\n');
 	rest = rest ? rest + 1 : text + size;
-	fwrite(text, 1, (size_t)(rest - text), stdout);
+	out_write(stdout, text, (size_t)(rest - text));
 	if (program->summary)
 		printf("%s\n", program->summary);
 	printf("\nOptions:\n%s", rest);
@@ -371,7 +371,7 @@ show_config(struct verr *e)
 	if (buf_failed(&b))
 		rc = verr_set(e, VERR_RETRY, "out of memory for the settings");
 	else
-		fwrite(b.data, 1, b.len, stdout);
+		out_write(stdout, b.data, b.len);
 	buf_release(&b);
 	return rc;
 }
@@ -438,8 +438,7 @@ opt_main(int argc, const char **argv, const struct opt_program *program)
 	run(program, &o, ctx, &e);
 
 out:
-	errno = 0;
-	if ((fflush(stdout) == EOF || ferror(stdout)) && e.kind == VERR_NONE)
+	if (!out_flush(stdout) && e.kind == VERR_NONE)
 		verr_sys(&e, VERR_SYSTEM, "cannot write to standard output");
 	if (e.kind != VERR_NONE)
 		opt_complain(&e);

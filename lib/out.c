@@ -1,5 +1,6 @@
 #include "out.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -57,6 +58,27 @@ out_format_from_options(enum out_format *format, struct verr *e)
 			word);
 }
 
+/* A later fflush() has nothing left to fail with. */
+static int lost_errno;
+
+void
+out_write(FILE *file, const char *data, size_t len)
+{
+	if (fwrite(data, 1, len, file) != len && !lost_errno)
+		lost_errno = errno;
+}
+
+bool
+out_flush(FILE *file)
+{
+	errno = 0;
+	if (fflush(file) == 0 && !ferror(file))
+		return true;
+	if (!errno)
+		errno = lost_errno;
+	return false;
+}
+
 bool
 out_is_terminal(FILE *file)
 {
@@ -81,7 +103,7 @@ out_line(char sign, const char *text)
 	if (colored)
 		buf_puts(&line, "\033[0m");
 	buf_putc(&line, '\n');
-	fwrite(line.data, 1, line.len, stdout);
+	out_write(stdout, line.data, line.len);
 	buf_release(&line);
 }
 
@@ -97,7 +119,7 @@ flush_text(struct out *o)
 	if (buf_failed(&o->text))
 		o->failed = true;
 	else if (o->text.len)
-		fwrite(o->text.data, 1, o->text.len, o->file);
+		out_write(o->file, o->text.data, o->text.len);
 	buf_clear(&o->text);
 }
 
@@ -402,7 +424,7 @@ out_end(struct out *o, struct verr *e)
 		fputs(o->rows ? "\n]\n" : "[]\n", o->file);
 	if (o->failed)
 		rc = verr_set(e, VERR_RETRY, "out of memory for the output");
-	else if (fflush(o->file) == EOF || ferror(o->file))
+	else if (!out_flush(o->file))
 		rc = verr_sys(e, VERR_SYSTEM, "cannot write to %s",
 			      o->file == stdout ? "standard output"
 						: "the output");
@@ -416,7 +438,8 @@ out_end(struct out *o, struct verr *e)
 int
 out_verbatim(const char *text, size_t len, struct verr *e)
 {
-	if (fwrite(text, 1, len, stdout) != len || fflush(stdout) == EOF)
+	out_write(stdout, text, len);
+	if (!out_flush(stdout))
 		return verr_sys(e, VERR_SYSTEM,
 				"cannot write to standard output");
 	return 0;

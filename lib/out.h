@@ -73,6 +73,14 @@ void out_tsv_string(struct buf *b, const char *s);
 /* Text that is whole already, to standard output. */
 int out_verbatim(const char *text, size_t len, struct verr *e);
 
+/*
+ * fwrite() and fflush() that keep the reason: a full disk is met by whatever
+ * fills the buffer, and the flush at the end fails without one.  False with
+ * errno set when anything was lost.
+ */
+void out_write(FILE *file, const char *data, size_t len);
+bool out_flush(FILE *file);
+
 /* True when `file` is a terminal and NO_COLOR is not set. */
 bool out_is_terminal(FILE *file);
 
