@@ -8,6 +8,7 @@
 #include "hacommand.h"
 #include "hafollow.h"
 #include "hanode.h"
+#include "haoperate.h"
 #include "log.h"
 #include "loop.h"
 #include "opt.h"
@@ -22,6 +23,12 @@ static int wait_seconds = 60;
 static const struct poptOption options[] = {
 	{ "dot", '\0', POPT_ARG_NONE, &ha_dot, 0,
 	  "table: as a graph for dot(1)", NULL },
+	{ "for", '\0', POPT_ARG_STRING, &ha_for, 0,
+	  "maintenance on: how long (1h)", "TIME" },
+	{ "policy", '\0', POPT_ARG_STRING, &ha_policy, 0,
+	  "rejoin: rewind, or reclone without trying to rewind", "WORD" },
+	{ "reason", '\0', POPT_ARG_STRING, &ha_reason, 0,
+	  "maintenance on, fence, unfence: for the journal", "TEXT" },
 	{ "wait", 'w', POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT,
 	  &wait_seconds, 0,
 	  "promote: wait for the first write at most this long, 0: not at all",
@@ -112,6 +119,15 @@ static const struct opt_command commands[] = {
 	{ "promote", "", "make this standby the primary", 0, 0, cmd_promote },
 	{ "demote", "", "stop writing, as if the address had gone", 0, 0,
 	  ha_cmd_demote },
+	{ "rejoin", "", "come back as a standby of the peer", 0, 0,
+	  ha_cmd_rejoin },
+	{ "fence", "", "make the peer stop writing", 0, 0, ha_cmd_fence },
+	{ "unfence", "", "allow this node to start as a primary", 0, 0,
+	  ha_cmd_unfence },
+	{ "maintenance", "on|off", "for a while do nothing by itself", 1, 1,
+	  ha_cmd_maintenance },
+	{ "may-start", "", "whether PostgreSQL may start now, for its unit", 0,
+	  0, ha_cmd_may_start },
 	{ "follow", "", "the service: act upon keepalived and the peer", 0, 0,
 	  cmd_follow },
 	{ "notify", "TYPE NAME STATE PRIORITY",

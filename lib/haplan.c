@@ -115,6 +115,9 @@ const struct ha_row ha_rows[] = {
 	{ { HA_ON_TICK, ANY, HA_NOT_HELD, HA_PG_DOWN_PRIMARY, ANY,
 	    HA_PEER_NONE, ANY, ANY, ANY },
 	  HA_START, "a single node" },
+	{ { HA_ON_TICK, ANY, HA_NOT_HELD, HA_PG_DOWN_PRIMARY, HA_TRUSTED,
+	    PEER_NO_WRITE | HA_PEER_SILENT | HA_PEER_AHEAD, ANY, ANY, ANY },
+	  HA_START, "an operator says that this node is right" },
 	{ { HA_ON_TICK, ANY, HA_NOT_HELD, HA_PG_DOWN_PRIMARY, HA_CLEAR,
 	    PEER_NO_WRITE, ANY, ANY, ANY },
 	  HA_START, "the peer has seen no other primary since" },
@@ -138,7 +141,7 @@ static const char *const values[HA_FACTS][VALUES] = {
 	{ "running", "maintenance" },
 	{ "not held", "held" },
 	{ "stopped primary", "stopped standby", "hung", "standby", "primary" },
-	{ "clear", "fenced" },
+	{ "clear", "fenced", "trusted" },
 	{ "none", "silent", "off", "standby", "primary", "newer primary",
 	  "older primary", "ahead", "astray" },
 	{ "none", "seen", "lost" },
@@ -150,7 +153,7 @@ static const char *const actions[HA_ACTIONS] = {
 	[HA_NOTHING] = "nothing", [HA_HOLD] = "hold", [HA_PROMOTE] = "promote",
 	[HA_ASK] = "ask", [HA_FENCE] = "fence", [HA_DEMOTE] = "demote",
 	[HA_REJOIN] = "rejoin", [HA_START] = "start", [HA_WAIT] = "wait",
-	[HA_REFUSE] = "refuse",
+	[HA_REFUSE] = "refuse", [HA_SWITCHOVER] = "switchover",
 };
 /* clang-format on */
 

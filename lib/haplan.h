@@ -38,8 +38,12 @@ enum ha_pg {
 	HA_PG_PRIMARY = 1 << 4,
 };
 
-/* The marker "was fenced, may not start as a primary". */
-enum ha_mark { HA_CLEAR = 1 << 0, HA_FENCED = 1 << 1 };
+/* The marker "may not start as a primary", or an operator's "it may". */
+enum ha_mark {
+	HA_CLEAR = 1 << 0,
+	HA_FENCED = 1 << 1,
+	HA_TRUSTED = 1 << 2,
+};
 
 /* The peer, by its own signed word. */
 enum ha_peer {
@@ -79,6 +83,8 @@ enum ha_action {
 	HA_START,   /* start PostgreSQL as it is */
 	HA_WAIT,    /* not yet known; look again */
 	HA_REFUSE,  /* an operator must decide; alert */
+	/* Only an operator's. */
+	HA_SWITCHOVER,
 	HA_ACTIONS,
 };
 

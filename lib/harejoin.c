@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,35 +118,115 @@ rewind_directory(struct verr *e)
 	return run("pg_rewind", words, e);
 }
 
+/* How many NAME.TIME there are. */
+static int
+count_copies(struct verr *e)
+{
+	char parent[PATH_MAX], *name;
+	const struct dirent *entry;
+	int count = 0;
+	size_t len;
+	DIR *dir;
+
+	snprintf(parent, sizeof(parent), "%s", data_directory());
+	for (len = strlen(parent); len > 1 && parent[len - 1] == '/';)
+		parent[--len] = '\0';
+	name = strrchr(parent, '/');
+	if (!name)
+		return verr_set(e, VERR_CONFIG,
+				"'%s' is no absolute path of a data directory",
+				data_directory());
+	*name++ = '\0';
+	len = strlen(name);
+	dir = opendir(*parent ? parent : "/");
+	if (!dir)
+		return verr_sys(e, VERR_SYSTEM, "cannot read '%s'", parent);
+	while ((entry = readdir(dir)))
+		if (strncmp(entry->d_name, name, len) == 0 &&
+		    entry->d_name[len] == '.' &&
+		    strspn(entry->d_name + len + 1, "0123456789") >= 10)
+			count++;
+	closedir(dir);
+	return count;
+}
+
+/* What lies where the new one is made: of an attempt that was cut off, and
+ * perhaps the old directory. */
+static int
+keep(const char *path, struct verr *e)
+{
+	long copies = conf_int("rejoin_copies");
+	int there = count_copies(e);
+	char old[PATH_MAX + 64];
+	time_t now = time(NULL);
+
+	if (there == -1 || access(path, F_OK) == -1)
+		return there == -1 ? -1 : 0;
+	if (there >= copies)
+		return verr_set(e, VERR_CONFLICT,
+				"%d old data directories are kept beside '%s', "
+				"rejoin_copies allows %ld\n"
+				"hint: they are '%s.*'; remove what you do not "
+				"need",
+				there, data_directory(), copies,
+				data_directory());
+	do
+		snprintf(old, sizeof(old), "%s.%lld", data_directory(),
+			 (long long)now++);
+	while (access(old, F_OK) == 0);
+	if (rename(path, old) == -1)
+		return verr_sys(e, VERR_SYSTEM, "cannot rename '%s' to '%s'",
+				path, old);
+	log_info("'%s' is kept as '%s'", path, old);
+	return 0;
+}
+
+/* At no moment is there no data directory. */
+static int
+change_places(const char *fresh, struct verr *e)
+{
+	if (renameat2(AT_FDCWD, fresh, AT_FDCWD, data_directory(),
+		      RENAME_EXCHANGE) == 0)
+		return keep(fresh, e);
+	if (errno != EINVAL && errno != ENOSYS)
+		return verr_sys(e, VERR_SYSTEM,
+				"'%s' and '%s' cannot change places", fresh,
+				data_directory());
+	if (keep(data_directory(), e) == -1)
+		return -1;
+	if (rename(fresh, data_directory()) == -1)
+		return verr_sys(e, VERR_SYSTEM, "cannot rename '%s' to '%s'",
+				fresh, data_directory());
+	return 0;
+}
+
 static int
 clone_directory(struct verr *e)
 {
-	char fresh[PATH_MAX], old[PATH_MAX + 32];
+	char fresh[PATH_MAX];
 	const char *const words[] = {
 		"-D", fresh,    "-d", conf_str("peer_replication"),
 		"-X", "stream", "-c", "fast",
 		NULL,
 	};
+	int copies;
 
 	snprintf(fresh, sizeof(fresh), "%s.new", data_directory());
-	snprintf(old, sizeof(old), "%s.%lld", data_directory(),
-		 (long long)time(NULL));
-	if (access(fresh, F_OK) == 0)
+	if (keep(fresh, e) == -1)
+		return -1;
+	copies = count_copies(e);
+	if (copies == -1)
+		return -1;
+	/* Before the work, not after it. */
+	if (copies >= conf_int("rejoin_copies"))
 		return verr_set(e, VERR_CONFLICT,
-				"'%s' is in the way\n"
-				"hint: it is of an attempt that was cut off; "
-				"remove it",
-				fresh);
+				"no room for another copy of '%s': there are "
+				"%d, rejoin_copies allows no more\n"
+				"hint: remove what you do not need of '%s.*'",
+				data_directory(), copies, data_directory());
 	if (run("pg_basebackup", words, e) == -1)
 		return -1;
-	if (rename(data_directory(), old) == -1)
-		return verr_sys(e, VERR_SYSTEM, "cannot rename '%s' to '%s'",
-				data_directory(), old);
-	if (rename(fresh, data_directory()) == -1)
-		return verr_sys(e, VERR_SYSTEM, "cannot rename '%s' to '%s'",
-				fresh, data_directory());
-	log_info("the old data directory is kept as '%s'", old);
-	return 0;
+	return change_places(fresh, e);
 }
 
 /* --- following -------------------------------------------------------- */
@@ -253,15 +334,35 @@ follow(struct ha_journal *j, struct ha_state *s, struct verr *e)
 	return await_streaming(s, e);
 }
 
-int
-ha_rejoin(struct ha_state *s, const char *why, struct verr *e)
+static int
+bring_back(struct ha_journal *j, const char *policy, struct verr *e)
 {
-	bool may_rewind = strcmp(conf_str("rejoin_policy"), "stop") != 0;
-	bool may_clone = strcmp(conf_str("rejoin_policy"), "reclone") == 0;
+	bool may_rewind = !policy || strcmp(policy, "reclone") != 0;
+	bool may_clone = strcmp(policy ? policy : conf_str("rejoin_policy"),
+				"reclone") == 0;
+
+	if (may_rewind) {
+		if (ha_journal_step(j, "rewind", e) == -1)
+			return -1;
+		if (rewind_directory(e) == 0)
+			return 0;
+		if (!may_clone)
+			return -1;
+		log_warning("%s", e->msg);
+	}
+	if (ha_journal_step(j, "reclone", e) == -1)
+		return -1;
+	return clone_directory(e);
+}
+
+int
+ha_rejoin(struct ha_state *s, const char *policy, const char *why,
+	  struct verr *e)
+{
 	struct ha_journal j;
 	int rc;
 
-	if (!may_rewind)
+	if (!policy && strcmp(conf_str("rejoin_policy"), "stop") == 0)
 		return verr_set(e, VERR_CONFLICT,
 				"rejoin_policy is 'stop': an operator brings "
 				"this node back\n"
@@ -270,20 +371,17 @@ ha_rejoin(struct ha_state *s, const char *why, struct verr *e)
 		return verr_set(e, VERR_CONFIG,
 				"setting 'peer_replication' is empty: where "
 				"would this node come back from?");
-	if (ha_journal_begin(&j, &s->kept, HA_REJOIN, why, e) == -1 ||
-	    ha_journal_step(&j, "rewind", e) == -1)
+	/* It must not start as a primary while this is at work. */
+	s->kept.fenced = true;
+	if (ha_journal_begin(&j, &s->kept, HA_REJOIN, why, e) == -1)
 		return -1;
-	rc = rewind_directory(e);
-	if (rc == -1 && may_clone) {
-		log_warning("%s", e->msg);
-		rc = ha_journal_step(&j, "reclone", e);
-		if (rc == 0)
-			rc = clone_directory(e);
-	}
+	rc = bring_back(&j, policy, e);
 	if (rc == 0)
 		rc = follow(&j, s, e);
-	if (rc == 0)
-		s->kept.fenced = false;
+	if (rc == 0) {
+		s->kept.fenced = s->kept.trusted = s->kept.held = false;
+		s->kept.generation = s->timeline;
+	}
 	ha_journal_end(&j, rc ? e->msg : NULL, e);
 	return rc;
 }

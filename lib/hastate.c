@@ -60,6 +60,7 @@ static const struct member {
 	MEMBER(VRRP, ha_kept, vrrp),
 	MEMBER(TRUTH, ha_kept, held),
 	MEMBER(TRUTH, ha_kept, fenced),
+	MEMBER(TRUTH, ha_kept, trusted),
 	MEMBER(NUMBER, ha_kept, base),
 	MEMBER(NUMBER, ha_kept, generation),
 	MEMBER(TEXT, ha_kept, doing),

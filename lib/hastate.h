@@ -33,6 +33,7 @@ struct ha_kept {
 	enum ha_vrrp vrrp;  /* the last that keepalived told */
 	bool held;          /* MASTER was acted upon, and not yet its end */
 	bool fenced;        /* stopped as a primary: may not start as one */
+	bool trusted;       /* an operator says that it may */
 	int64_t base;       /* timeline when the pair was last seen in sync */
 	int64_t generation; /* highest timeline that this node was on, or that
 			     * it is being promoted to */

@@ -7,6 +7,7 @@
 #include "command.h"
 #include "conf.h"
 #include "hajournal.h"
+#include "hamaintenance.h"
 #include "hanode.h"
 #include "hapeer.h"
 #include "harejoin.h"
@@ -25,15 +26,6 @@
 #define ROUNDS 4
 
 /* --- facts ------------------------------------------------------------ */
-
-static bool
-is_maintenance(void)
-{
-	char path[4096];
-
-	snprintf(path, sizeof(path), "%s/maintenance", conf_str("health_dir"));
-	return access(path, F_OK) == 0;
-}
 
 static enum ha_peer
 look_at_peer(struct ha_outcome *o)
@@ -65,6 +57,14 @@ look_at_witnesses(void)
 	return seen == 1 ? HA_WITNESS_SEEN : HA_WITNESS_LOST;
 }
 
+static enum ha_mark
+mark_of(const struct ha_kept *k)
+{
+	if (k->fenced)
+		return HA_FENCED;
+	return k->trusted ? HA_TRUSTED : HA_CLEAR;
+}
+
 int
 ha_facts_gather(enum ha_event event, struct ha_outcome *o, struct verr *e)
 {
@@ -76,13 +76,13 @@ ha_facts_gather(enum ha_event event, struct ha_outcome *o, struct verr *e)
 	if (ha_kept_load(&o->state.kept, e) == -1 ||
 	    ha_state_look(&o->state, LOOK_MS, e) == -1)
 		return -1;
-	o->state.maintenance = is_maintenance();
+	o->state.maintenance = ha_is_maintenance(NULL);
 	*f = (struct ha_facts){
 		.event = event,
 		.pause = o->state.maintenance ? HA_MAINTENANCE : HA_RUNNING,
 		.held = o->state.kept.held ? HA_HELD : HA_NOT_HELD,
 		.pg = o->state.pg,
-		.mark = o->state.kept.fenced ? HA_FENCED : HA_CLEAR,
+		.mark = mark_of(&o->state.kept),
 		.peer = HA_PEER_SILENT,
 		.witness = HA_WITNESS_NONE,
 		.fence = *conf_str("fence_command") ? HA_FENCE_SET
@@ -122,6 +122,7 @@ demote(struct ha_outcome *o, const char *why, struct verr *e)
 	/* Durable before anything else: whatever happens from here on, this
 	 * node does not come back as a primary by itself. */
 	k->fenced = true;
+	k->trusted = false;
 	if (ha_journal_begin(&j, k, HA_DEMOTE, why, e) == -1 ||
 	    ha_journal_step(&j, "stop postgresql", e) == -1)
 		return -1;
@@ -208,7 +209,7 @@ promote(struct ha_outcome *o, const char *why, struct verr *e)
 	rc = promote_server(o, e);
 	if (rc == 0) {
 		k->held = true;
-		k->fenced = false;
+		k->fenced = k->trusted = false;
 		k->generation = o->state.timeline;
 		rc = tell_timeline(&o->state, e);
 	}
@@ -227,10 +228,11 @@ hold(struct ha_outcome *o, const char *why, struct verr *e)
 	struct ha_journal j;
 	int rc;
 
-	if (o->facts.event == HA_ON_TICK || k->held)
+	if ((o->facts.event == HA_ON_TICK || k->held) && !k->fenced)
 		return tell_timeline(&o->state, e);
+	/* Fenced: it was about to be stopped, and was not. */
 	k->held = true;
-	k->fenced = false;
+	k->fenced = k->trusted = false;
 	k->generation = o->state.timeline;
 	if (ha_journal_begin(&j, k, HA_HOLD, why, e) == -1)
 		return -1;
@@ -281,8 +283,9 @@ ask(struct verr *e)
 	return 0;
 }
 
+/* From outside: its power, its port of the switch. */
 static int
-fence(struct ha_outcome *o, const char *why, struct verr *e)
+fence_by_command(struct ha_outcome *o, const char *why, struct verr *e)
 {
 	char node[96], reason[300];
 	const char *const environment[] = { node, reason, NULL };
@@ -301,7 +304,15 @@ fence(struct ha_outcome *o, const char *why, struct verr *e)
 			 status, said.data);
 	buf_release(&said);
 	ha_journal_end(&j, status ? e->msg : NULL, e);
-	if (status && o->facts.policy == HA_CONSISTENCY)
+	return status ? -1 : 0;
+}
+
+static int
+fence(struct ha_outcome *o, const char *why, struct verr *e)
+{
+	int rc = fence_by_command(o, why, e);
+
+	if (rc == -1 && o->facts.policy == HA_CONSISTENCY)
 		return verr_wrap(e, "not promoted, the peer may still write");
 	return promote(o, why, e);
 }
@@ -329,7 +340,7 @@ act(struct ha_outcome *o, int *rc, struct verr *e)
 		*rc = demote(o, why, e);
 		break;
 	case HA_REJOIN:
-		*rc = ha_rejoin(&o->state, why, e);
+		*rc = ha_rejoin(&o->state, NULL, why, e);
 		break;
 	case HA_START:
 		*rc = pg_start(e);
@@ -343,6 +354,7 @@ act(struct ha_outcome *o, int *rc, struct verr *e)
 		break;
 	case HA_NOTHING:
 	case HA_WAIT:
+	case HA_SWITCHOVER:
 	case HA_ACTIONS:
 		break;
 	}
@@ -416,4 +428,111 @@ int
 ha_demote(const char *why, struct ha_outcome *o, struct verr *e)
 {
 	return do_one(demote, why, o, e);
+}
+
+static int
+fence_peer(struct ha_outcome *o, const char *why, bool *by_command,
+	   struct verr *e)
+{
+	struct verr said = VERR_INIT;
+
+	*by_command = false;
+	if (o->facts.peer == HA_PEER_NONE)
+		return verr_set(e, VERR_CONFIG,
+				"setting 'peer_address' is empty: there is no "
+				"peer to fence");
+	if (ha_peer_ask(HA_ASK_DEMOTE, conf_ms("fence_timeout"), &o->peer,
+			&said) == 0 &&
+	    !o->peer.writable && o->peer.pg != HA_PG_HUNG)
+		return ha_journal_note(&o->state.kept, "peer fenced", why, e);
+	*by_command = true;
+	if (o->facts.fence == HA_FENCE_NONE)
+		return verr_set(e, VERR_RETRY,
+				"the peer may still write: %.400s\n"
+				"hint: switch it off, or set 'fence_command'",
+				*said.msg ? said.msg : "it did not stop");
+	return fence_by_command(o, why, e);
+}
+
+int
+ha_fence_peer(const char *why, bool *by_command, struct ha_outcome *o,
+	      struct verr *e)
+{
+	int lock = ha_lock(LOCK_WAIT_MS, e), rc;
+
+	if (lock == -1)
+		return -1;
+	rc = ha_facts_gather(HA_ON_TICK, o, e);
+	if (rc == 0)
+		rc = fence_peer(o, why, by_command, e);
+	close(lock);
+	return rc;
+}
+
+static int
+come_back(const char *policy, bool *was_standby, struct ha_outcome *o,
+	  struct verr *e)
+{
+	struct ha_state *s = &o->state;
+
+	*was_standby = s->pg == HA_PG_STANDBY && s->streaming;
+	if (*was_standby)
+		return 0;
+	if (o->facts.peer != HA_PEER_PRIMARY && o->facts.peer != HA_PEER_NEWER)
+		return verr_set(
+			e, VERR_CONFLICT,
+			"there is nobody to come back to: the peer is "
+			"'%s'\n"
+			"hint: voip-failover explain",
+			ha_value_name(5, (size_t)__builtin_ctz(o->facts.peer)));
+	if (s->pg == HA_PG_PRIMARY || s->pg == HA_PG_HUNG)
+		return verr_set(e, VERR_CONFLICT,
+				"PostgreSQL may still write here\n"
+				"hint: 'voip-failover demote' stops it");
+	if (s->pg == HA_PG_STANDBY && pg_stop(e) == -1)
+		return -1;
+	return ha_rejoin(s, policy, "an operator asks", e);
+}
+
+int
+ha_come_back(const char *policy, bool *was_standby, struct ha_outcome *o,
+	     struct verr *e)
+{
+	int lock = ha_lock(LOCK_WAIT_MS, e), rc;
+
+	if (lock == -1)
+		return -1;
+	rc = ha_facts_gather(HA_ON_TICK, o, e);
+	if (rc == 0)
+		rc = come_back(policy, was_standby, o, e);
+	close(lock);
+	return rc;
+}
+
+static int
+trust(struct ha_outcome *o, const char *why, struct verr *e)
+{
+	struct ha_kept *k = &o->state.kept;
+
+	if (o->state.pg != HA_PG_DOWN_PRIMARY &&
+	    o->state.pg != HA_PG_DOWN_STANDBY)
+		return verr_set(e, VERR_CONFLICT,
+				"PostgreSQL runs here: there is nothing to "
+				"allow");
+	if (o->facts.peer & (HA_PEER_PRIMARY | HA_PEER_NEWER | HA_PEER_OLDER))
+		return verr_set(e, VERR_CONFLICT,
+				"the peer is a primary, or may be one\n"
+				"hint: 'voip-failover rejoin' comes back as "
+				"its standby, 'voip-failover fence' stops it");
+	k->fenced = false;
+	k->trusted = true;
+	if (ha_kept_save(k, e) == -1 || pg_unmark_standby(e) == -1)
+		return -1;
+	return ha_journal_note(k, "unfence", why, e);
+}
+
+int
+ha_trust(const char *why, struct ha_outcome *o, struct verr *e)
+{
+	return do_one(trust, why, o, e);
 }

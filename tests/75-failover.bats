@@ -212,6 +212,6 @@ received_all() {
 	run -64 failover_on node2 promote --wait -1
 	[[ $output == *'--wait takes 0 to 86400 seconds, not -1'* ]]
 	run -64 failover_on node2 promote node2
-	run -64 failover_on node2 rejoin
+	run -64 failover_on node2 rejoin --policy guess
 	run -64 failover_on node2 status -f xml
 }

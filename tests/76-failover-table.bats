@@ -139,3 +139,91 @@ state() {
 	done
 	run -0 jq -e . "$dir/state/state.json"
 }
+
+@test "maintenance has a reason and an end, and nothing is done meanwhile" {
+	run -64 voip-failover maintenance on
+	[[ "$output" == *"needs --reason"* ]]
+	run -64 voip-failover maintenance on --reason x --for 3w
+	[[ "$output" == *"--for takes a time such as 30m, 1h or 2d"* ]]
+	run -64 voip-failover maintenance on --reason x --for 31d
+	run -64 voip-failover maintenance pause
+	run -0 voip-failover maintenance on --reason 'new "disk"' --for 30m
+	[[ "$output" == *"maintenance for 1800 s: "* ]]
+	[ "$(jq -r .reason "$dir/run/maintenance")" = 'new "disk"' ]
+	run -0 voip-failover notify INSTANCE voip MASTER 200
+	[ ! -e "$dir/data/standby.signal" ]
+	run -0 voip-failover explain
+	[[ "$output" == *"at master   nothing: maintenance"* ]]
+	run -0 voip-failover maintenance off
+	[ "${lines[-1]}" = "maintenance ends" ]
+	run -0 voip-failover maintenance off
+	[ "$output" = "there was no maintenance" ]
+	[ "$(journal '.event == "note"' .action)" = \
+		$'maintenance on\nmaintenance off' ]
+}
+
+@test "maintenance that has run out is none, one that is damaged is one" {
+	echo '{"until":1,"reason":"long ago"}' >"$dir/run/maintenance"
+	run -0 voip-failover explain
+	[[ "$output" == *"pause       running"* ]]
+	echo 'on' >"$dir/run/maintenance"
+	run -0 voip-failover explain
+	[[ "$output" == *"pause       maintenance"* ]]
+}
+
+@test "PostgreSQL of a single node may start, and so may a standby" {
+	run -0 voip-failover may-start
+	[ -z "$output" ]
+	touch "$dir/data/standby.signal"
+	VOIP_PEER_ADDRESS=127.0.0.1:9 run -0 voip-failover may-start
+}
+
+@test "a former primary may not start before it knows its peer" {
+	printf '%064d\n' 7 >"$dir/key"
+	chmod 600 "$dir/key"
+	export VOIP_PEER_ADDRESS=127.0.0.1:9 VOIP_PEER_KEY_FILE=$dir/key
+	run -1 voip-failover may-start
+	[[ "$output" == *"PostgreSQL may not start here: a former primary does not start before it knows its peer"* ]]
+	[[ "$output" == *"hint: "*"voip-failover unfence"* ]]
+	run -0 voip-failover unfence --reason 'the other one burnt'
+	[[ "$output" == *"may start as a primary, unless the peer is one" ]]
+	run -0 voip-failover may-start
+	[ "$(journal '.action == "unfence"' .why)" = 'the other one burnt' ]
+}
+
+@test "a fenced node may not start until an operator says so" {
+	printf '%064d\n' 7 >"$dir/key"
+	chmod 600 "$dir/key"
+	export VOIP_PEER_ADDRESS=127.0.0.1:9 VOIP_PEER_KEY_FILE=$dir/key
+	voip-failover demote
+	rm "$dir/data/standby.signal"
+	run -1 voip-failover may-start
+	voip-failover unfence
+	[ "$(state .fenced)" = false ]
+	run -0 voip-failover may-start
+	# What the operator said does not outlive the next demotion.
+	voip-failover demote
+	rm "$dir/data/standby.signal"
+	run -1 voip-failover may-start
+}
+
+@test "rejoin needs a peer that writes, and a policy that exists" {
+	run -1 voip-failover rejoin
+	[[ "$output" == *"there is nobody to come back to: the peer is 'none'"* ]]
+	run -64 voip-failover rejoin --policy guess
+}
+
+@test "fence takes the peer's word, else the command's" {
+	run -78 voip-failover fence
+	[[ "$output" == *"there is no peer to fence"* ]]
+	printf '%064d\n' 7 >"$dir/key"
+	chmod 600 "$dir/key"
+	export VOIP_PEER_ADDRESS=127.0.0.1:9 VOIP_PEER_KEY_FILE=$dir/key
+	run -75 voip-failover fence
+	[[ "$output" == *"the peer may still write"*"set 'fence_command'"* ]]
+	VOIP_FENCE_COMMAND="sh -c 'exit 3'" run -75 voip-failover fence
+	[[ "$output" == *"fence_command: status 3"* ]]
+	VOIP_FENCE_COMMAND="touch $dir/off" run -0 voip-failover fence
+	[ -e "$dir/off" ]
+	[[ "$output" == *"the fence command says that the peer is stopped" ]]
+}

@@ -93,6 +93,7 @@ start_is_safe(const struct ha_facts *f, enum ha_action a)
 		return f->mark == HA_CLEAR;
 	return f->pg == HA_PG_DOWN_PRIMARY &&
 	       (f->peer == HA_PEER_NONE ||
+		(f->mark == HA_TRUSTED && !(f->peer & PEER_WRITES)) ||
 		(f->mark == HA_CLEAR &&
 		 (f->peer & (HA_PEER_OFF | HA_PEER_STANDBY))));
 }
@@ -217,7 +218,7 @@ main(void)
 	unsigned bits[HA_FACTS] = { 0 };
 
 	walk(bits, 0);
-	CHECK(combinations == 7 * 2 * 2 * 5 * 2 * 9 * 3 * 2 * 2);
+	CHECK(combinations == 7 * 2 * 2 * 5 * 3 * 9 * 3 * 2 * 2);
 	test_no_row_is_dead();
 	test_words();
 	return unit_end();

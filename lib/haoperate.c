@@ -1,0 +1,189 @@
+#include "haoperate.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "conf.h"
+#include "hajournal.h"
+#include "hamaintenance.h"
+#include "hasteps.h"
+#include "log.h"
+#include "out.h"
+
+#define HOUR_S  INT64_C(3600)
+#define FOR_MAX (30 * 24 * HOUR_S)
+
+const char *ha_policy, *ha_for, *ha_reason;
+
+/* One line of what came of it. */
+static int
+say(struct buf *b, int rc, struct verr *e)
+{
+	buf_putc(b, '\n');
+	if (rc == 0)
+		rc = buf_failed(b) ? verr_set(e, VERR_RETRY, "out of memory")
+				   : out_verbatim(b->data, b->len, e);
+	buf_release(b);
+	return rc;
+}
+
+int
+ha_cmd_rejoin(int argc, const char **argv, struct verr *e)
+{
+	struct ha_outcome o;
+	struct buf b = BUF_INIT;
+	bool was_standby;
+	int rc;
+
+	(void)argc;
+	(void)argv;
+	if (ha_policy && strcmp(ha_policy, "rewind") != 0 &&
+	    strcmp(ha_policy, "reclone") != 0)
+		return verr_set(e, VERR_USAGE,
+				"--policy takes rewind or reclone, not '%s'",
+				ha_policy);
+	rc = ha_come_back(ha_policy, &was_standby, &o, e);
+	if (rc == 0)
+		buf_printf(&b, "%s: %s, timeline %" PRId64 ", receives from %s",
+			   o.state.name,
+			   was_standby ? "a standby already" : "standby again",
+			   o.state.timeline, o.state.upstream);
+	return say(&b, rc, e);
+}
+
+int
+ha_cmd_fence(int argc, const char **argv, struct verr *e)
+{
+	struct ha_outcome o;
+	struct buf b = BUF_INIT;
+	bool by_command;
+	int rc;
+
+	(void)argc;
+	(void)argv;
+	rc = ha_fence_peer(ha_reason ? ha_reason : "an operator asks",
+			   &by_command, &o, e);
+	if (rc == 0)
+		buf_printf(&b, "%s",
+			   by_command ? "the fence command says that the peer "
+					"is stopped"
+				      : "the peer says that it has stopped");
+	return say(&b, rc, e);
+}
+
+int
+ha_cmd_unfence(int argc, const char **argv, struct verr *e)
+{
+	struct ha_outcome o;
+	struct buf b = BUF_INIT;
+	int rc;
+
+	(void)argc;
+	(void)argv;
+	rc = ha_trust(ha_reason ? ha_reason : "an operator asks", &o, e);
+	if (rc == 0)
+		buf_printf(&b,
+			   "%s: may start as a primary, unless the peer is one",
+			   o.state.name);
+	return say(&b, rc, e);
+}
+
+/* "90", "30m", "1h", "2d" */
+static int
+seconds_of(const char *text, int64_t *seconds, struct verr *e)
+{
+	static const struct {
+		const char *unit;
+		int64_t seconds;
+	} units[] = {
+		{ "", 1 },       { "s", 1 },           { "m", 60 },
+		{ "h", HOUR_S }, { "d", 24 * HOUR_S },
+	};
+	char *end;
+	long long n = strtoll(text, &end, 10);
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (end != text && n > 0 && n <= FOR_MAX &&
+		    strcmp(end, units[i].unit) == 0)
+			*seconds = n * units[i].seconds;
+	if (*seconds <= 0 || *seconds > FOR_MAX)
+		return verr_set(e, VERR_USAGE,
+				"--for takes a time such as 30m, 1h or 2d, at "
+				"most 30d, not '%s'",
+				text);
+	return 0;
+}
+
+static int
+begin_maintenance(struct verr *e)
+{
+	struct buf b = BUF_INIT;
+	struct ha_kept kept;
+	int64_t seconds = 0;
+	int rc;
+
+	if (!ha_reason || !*ha_reason)
+		return verr_set(e, VERR_USAGE,
+				"maintenance on needs --reason: whoever looks "
+				"at night wants to know");
+	if (seconds_of(ha_for ? ha_for : "1h", &seconds, e) == -1 ||
+	    ha_kept_load(&kept, e) == -1 ||
+	    ha_maintenance_begin(seconds, ha_reason, e) == -1)
+		return -1;
+	rc = ha_journal_note(&kept, "maintenance on", ha_reason, e);
+	buf_printf(&b,
+		   "maintenance for %" PRId64
+		   " s: nothing is promoted, stopped or brought back by itself",
+		   seconds);
+	return say(&b, rc, e);
+}
+
+int
+ha_cmd_maintenance(int argc, const char **argv, struct verr *e)
+{
+	struct buf b = BUF_INIT;
+	struct ha_kept kept;
+	int was_so;
+
+	(void)argc;
+	if (strcmp(argv[0], "on") == 0)
+		return begin_maintenance(e);
+	if (strcmp(argv[0], "off") != 0)
+		return verr_set(e, VERR_USAGE,
+				"maintenance is 'on' or 'off', not '%s'",
+				argv[0]);
+	was_so = ha_maintenance_end(e);
+	if (was_so == -1 || ha_kept_load(&kept, e) == -1 ||
+	    (was_so && ha_journal_note(&kept, "maintenance off", "", e) == -1))
+		return -1;
+	buf_puts(&b, was_so ? "maintenance ends" : "there was no maintenance");
+	return say(&b, 0, e);
+}
+
+int
+ha_cmd_may_start(int argc, const char **argv, struct verr *e)
+{
+	struct ha_outcome o;
+	const struct ha_row *row;
+
+	(void)argc;
+	(void)argv;
+	if (ha_facts_gather(HA_ON_TICK, &o, e) == -1)
+		return -1;
+	/* What may be true of a node that was cut off in the middle. */
+	o.facts.held = HA_NOT_HELD;
+	o.facts.pause = HA_RUNNING;
+	if (o.facts.pg == HA_PG_DOWN_STANDBY)
+		return 0;
+	row = ha_plan(&o.facts);
+	if (row->action == HA_START)
+		return 0;
+	return verr_set(e, VERR_CONFLICT,
+			"PostgreSQL may not start here: %s\n"
+			"hint: 'voip-failover explain' tells what is known, "
+			"'voip-failover unfence' says that this node is right",
+			row->why);
+}
