@@ -32,6 +32,8 @@ const struct probe probes[] = {
 	  "cdr_listen" },
 	{ "cdr-spool", PROBE_DEGRADED, 10000, 1000, 1, probe_spool,
 	  "cdr_spool_dir" },
+	{ "cdr-partitions", PROBE_SHARED, 60000, 5000, 1, probe_partitions,
+	  "node_database" },
 	{ .name = NULL },
 };
 /* clang-format on */

@@ -60,6 +60,9 @@ void probe_found(struct probe_result *r, enum probe_state state,
 		 const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void probe_value(struct probe_result *r, const char *metric, double value);
 
+/* Rows of the table that have a file of their own. */
+void probe_partitions(const struct probe *p, struct probe_result *r);
+
 const char *probe_class_word(enum probe_class c);
 const char *probe_state_word(enum probe_state s);
 

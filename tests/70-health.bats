@@ -56,7 +56,7 @@ code() {
 	run -0 voip-health
 	[[ "${lines[0]}" == probe*class*state*ms*detail ]]
 	[[ "${lines[1]}" == database*"local fatal"*ok*"primary, writable" ]]
-	[ "${#lines[@]}" -eq 5 ]
+	[ "${#lines[@]}" -eq 6 ]
 	run -0 voip-health status --format json
 	[ "$(jq -r '.[0].state' <<<"$output")" = ok ]
 }
@@ -149,6 +149,18 @@ verdict_is() {
 	run -0 voip-health --simulate cdr-spool=failed
 	run -64 voip-health --simulate cdr-spool=ill
 	[[ "$output" == *"'cdr-spool=ill' is no probe with a state"* ]]
+}
+
+@test "a row in a default partition is a warning, and no reason to move" {
+	[ "$(state cdr-partitions)" = ok ]
+	sql "insert into voip.cdr (leg_uuid, start_time, direction, received_at)
+		values ('lost', '2019-01-01', 'inbound', now())"
+	[ "$(state cdr-partitions)" = warning ]
+	[[ "$(detail cdr-partitions)" == '1 rows without a partition, since 2019-01-01 '* ]]
+	run -0 voip-health status
+	sql 'truncate voip.cdr'
+	[ "$(state cdr-partitions)" = ok ]
+	[ "$(VOIP_NODE_DATABASE="dbname=postgres" state cdr-partitions)" = off ]
 }
 
 @test "CDRs that wait in the spool are counted, old ones are a warning" {
