@@ -44,10 +44,12 @@ answer_question(struct question *q, struct lookup *l,
 
 	memset(q, 0, sizeof(*q));
 	question_domain(q, l->domain);
-	if (a && a->ask(q, l, s))
+	if (a && a->ask(q, l, s)) {
 		q->sql = a->sql;
-	else
+		q->sql_many = a->sql_many;
+	} else {
 		l->what = LOOKUP_UNKNOWN;
+	}
 }
 
 void

@@ -27,6 +27,7 @@
 
 struct question {
 	const char *sql; /* a constant; NULL: not found, without asking */
+	const char *sql_many; /* struct answer's */
 	int nparams;
 	struct db_param params[QUESTION_PARAMS]; /* text; borrow from the
 						    lookup and from here */
@@ -46,6 +47,12 @@ struct answer {
 	int (*build)(struct buf *out, const struct lookup *l,
 		     const struct db_result *r, const struct fs_settings *s,
 		     struct verr *e);
+	/*
+	 * NULL, or the same for many keys: each parameter is an array of text,
+	 * a row's last column is the place (from 1) of its key in them, and a
+	 * key has one row at most.
+	 */
+	const char *sql_many;
 };
 
 /*

@@ -582,7 +582,15 @@ db_wait_notify(struct db *db, int64_t timeout_ms, int wake_fd,
 int
 db_rows(const struct db_result *r)
 {
-	return PQntuples(r->pg);
+	return r->is_part ? r->count : PQntuples(r->pg);
+}
+
+void
+db_show(struct db_result *r, int first, int count)
+{
+	r->is_part = true;
+	r->first = first;
+	r->count = count;
 }
 
 int
@@ -600,9 +608,9 @@ db_column_name(const struct db_result *r, int column)
 const char *
 db_value(const struct db_result *r, int row, int column)
 {
-	if (PQgetisnull(r->pg, row, column))
+	if (PQgetisnull(r->pg, r->first + row, column))
 		return NULL;
-	return PQgetvalue(r->pg, row, column);
+	return PQgetvalue(r->pg, r->first + row, column);
 }
 
 const char *
@@ -619,7 +627,7 @@ db_field(const struct db_result *r, int row, const char *column)
 size_t
 db_length(const struct db_result *r, int row, int column)
 {
-	return (size_t)PQgetlength(r->pg, row, column);
+	return (size_t)PQgetlength(r->pg, r->first + row, column);
 }
 
 bool

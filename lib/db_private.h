@@ -103,6 +103,8 @@ struct db {
 
 struct db_result {
 	PGresult *pg;
+	bool is_part; /* of its rows, `count` from `first` on are shown */
+	int first, count;
 };
 
 /* --- db_error.c ------------------------------------------------------- */

@@ -58,13 +58,14 @@ ignore(struct db_result *result, const struct verr *e, void *arg)
 }
 
 /* A request makes it connect; until it is up nobody waits for it. */
-static void
-grow(struct dbpool *p)
+void
+dbpool_grow(struct dbpool *p)
 {
 	struct verr e = VERR_INIT;
 	struct db *db;
 
-	if (p->count >= p->size)
+	if (p->count >= p->size ||
+	    (p->count && !db_is_up(p->others[p->count - 1])))
 		return;
 	db = db_new(&p->options, &e);
 	if (!db)
@@ -78,20 +79,30 @@ struct db *
 dbpool_choose(struct dbpool *p)
 {
 	struct db *best = p->first;
-	size_t up = 0;
 
 	if (!db_is_up(best))
 		return best;
 	for (size_t i = 0; i < p->count && i < p->size; i++) {
 		if (!db_is_up(p->others[i]))
 			continue;
-		up++;
 		if (db_pending(p->others[i]) < db_pending(best))
 			best = p->others[i];
 	}
-	if (up == p->count && db_pending(best) >= BUSY)
-		grow(p);
+	if (db_pending(best) >= BUSY)
+		dbpool_grow(p);
 	return best;
+}
+
+size_t
+dbpool_up(const struct dbpool *p)
+{
+	size_t up = 1;
+
+	if (!db_is_up(p->first))
+		return up;
+	for (size_t i = 0; i < p->count && i < p->size; i++)
+		up += db_is_up(p->others[i]);
+	return up;
 }
 
 void

@@ -29,6 +29,10 @@ void dbpool_free(struct dbpool *p);
 
 /* For the next db_send(). */
 struct db *dbpool_choose(struct dbpool *p);
+/* How many can be asked now; the first counts always. */
+size_t dbpool_up(const struct dbpool *p);
+/* All of them are busy, and more is to be asked. */
+void dbpool_grow(struct dbpool *p);
 /* The first connection is up again, or the settings were read anew. */
 void dbpool_renew(struct dbpool *p, size_t size);
 

@@ -62,8 +62,9 @@ number_answer(struct buf *out, const struct lookup *l,
 	return found;
 }
 
-const struct answer dialplan_number = { dialplanask_sql, dialplanask,
-					number_answer };
+const struct answer dialplan_number = { .sql = dialplanask_sql,
+					.ask = dialplanask,
+					.build = number_answer };
 
 /* --- a static file ---------------------------------------------------- */
 
@@ -193,5 +194,6 @@ ask_whole(struct question *q, struct lookup *l, const struct fs_settings *s)
 	return true;
 }
 
-const struct answer dialplan_whole = { dialplanask_sql_whole, ask_whole,
-				       whole_answer };
+const struct answer dialplan_whole = { .sql = dialplanask_sql_whole,
+				       .ask = ask_whole,
+				       .build = whole_answer };

@@ -433,19 +433,25 @@ whole_answer(struct buf *out, const struct lookup *l, const struct db_result *r,
 	return 1;
 }
 
-const struct answer directory_whole = { directoryask_sql_whole,
-					directoryask_domain, whole_answer };
-const struct answer directory_user = { directoryask_sql_user, directoryask_user,
-				       user_answer };
-const struct answer directory_mailbox = { directoryask_sql_mailbox,
-					  directoryask_user, user_answer };
-const struct answer directory_domain = { directoryask_sql_domain,
-					 directoryask_domain, domain_answer };
-const struct answer directory_group = { directoryask_sql_group,
-					directoryask_group, group_answer };
-const struct answer directory_networks = { directoryask_sql_networks,
-					   directoryask_domain,
-					   networks_answer };
-const struct answer directory_gateways = { directoryask_sql_gateways,
-					   directoryask_gateways,
-					   gateways_answer };
+const struct answer directory_whole = { .sql = directoryask_sql_whole,
+					.ask = directoryask_domain,
+					.build = whole_answer };
+const struct answer directory_user = { .sql = directoryask_sql_user,
+				       .ask = directoryask_user,
+				       .build = user_answer,
+				       .sql_many = directoryask_sql_users };
+const struct answer directory_mailbox = { .sql = directoryask_sql_mailbox,
+					  .ask = directoryask_user,
+					  .build = user_answer };
+const struct answer directory_domain = { .sql = directoryask_sql_domain,
+					 .ask = directoryask_domain,
+					 .build = domain_answer };
+const struct answer directory_group = { .sql = directoryask_sql_group,
+					.ask = directoryask_group,
+					.build = group_answer };
+const struct answer directory_networks = { .sql = directoryask_sql_networks,
+					   .ask = directoryask_domain,
+					   .build = networks_answer };
+const struct answer directory_gateways = { .sql = directoryask_sql_gateways,
+					   .ask = directoryask_gateways,
+					   .build = gateways_answer };

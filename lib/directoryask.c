@@ -25,30 +25,41 @@
 	"where x.user_id = u.id and x.type = 'user' and x.active "         \
 	"order by x.extension <> u.username, x.id limit 1) as n on true "
 
-#define USER_ID                                                    \
+/* NAME is where the name that is asked for stands: a parameter, or a column. */
+#define USER_ID(name)                                              \
 	"select u.id, 0 as rank from voip.users as u "             \
-	"where u.domain_id = d.id and u.username = $2 "            \
+	"where u.domain_id = d.id and u.username = " name " "      \
 	"union all select x.user_id, 1 from voip.extensions as x " \
-	"where x.domain_id = d.id and x.extension = $2 "           \
+	"where x.domain_id = d.id and x.extension = " name " "     \
 	"and x.type = 'user' and x.active "
 
 /* The box that is asked for, else the one of the user's number. */
-#define BOX                                                            \
-	"left join lateral (select b.number, b.pin, b.email, b.keep, " \
-	"b.number <> $2 as rank from voip.voicemail_boxes as b "       \
-	"where b.domain_id = d.id and b.active "                       \
-	"and b.number in ($2, n.extension, u.username)) as b on true "
+#define BOX(name)                                                           \
+	"left join lateral (select b.number, b.pin, b.email, b.keep, "      \
+	"b.number <> " name " as rank from voip.voicemail_boxes as b "      \
+	"where b.domain_id = d.id and b.active and b.number in (" name ", " \
+	"n.extension, u.username)) as b on true "
 
 #define BOX_COLUMNS "b.number as box, b.email, b.keep, b.pin "
 
+#define USER(domain, name)                                                            \
+	"select " USER_COLUMNS "u.ha1, " USER_REST                                    \
+	"u.reverse_auth_user, u.reverse_auth_pass, " BOX_COLUMNS                      \
+	"from voip.domains as d "                                                     \
+	"join lateral (" USER_ID(                                                     \
+		name) ") as m on true "                                               \
+		      "join voip.users as u on u.id = m.id and u.active " USER_NUMBER \
+		      BOX(name) "where d.domain = " domain " and d.active "           \
+				"order by m.rank, b.rank limit 1"
+
 /* By username; else by a number that points to the user. */
-const char directoryask_sql_user[] =
-	"select " USER_COLUMNS "u.ha1, " USER_REST
-	"u.reverse_auth_user, u.reverse_auth_pass, " BOX_COLUMNS
-	"from voip.domains as d "
-	"join lateral (" USER_ID ") as m on true "
-	"join voip.users as u on u.id = m.id and u.active " USER_NUMBER BOX
-	"where d.domain = $1 and d.active order by m.rank, b.rank limit 1";
+const char directoryask_sql_user[] = USER("$1", "$2");
+
+/* The same for many, each row with the place of its key. */
+const char directoryask_sql_users[] =
+	"select u.*, k.place from unnest($1::text[], $2::text[]) "
+	"with ordinality as k(domain, name, place) "
+	"cross join lateral (" USER("k.domain", "k.name") ") as u";
 
 /* What of a user's answer is its own, and what the tenant's. */
 const char directoryask_sql_sources[] =
@@ -60,20 +71,22 @@ const char directoryask_sql_sources[] =
 	"u.caller_id_name is not null as caller_id_name, "
 	"u.caller_id_number is not null as caller_id_number "
 	"from voip.domains as d "
-	"join lateral (" USER_ID ") as m on true "
-	"join voip.users as u on u.id = m.id and u.active " USER_NUMBER
-	"where d.domain = lower($1) and d.active order by m.rank limit 1";
+	"join lateral (" USER_ID(
+		"$2") ") as m on true "
+		      "join voip.users as u on u.id = m.id and u.active " USER_NUMBER
+		      "where d.domain = lower($1) and d.active order by m.rank limit 1";
 
 /* The same, else a box that is nobody's number. */
 const char directoryask_sql_mailbox[] =
 	"select " USER_COLUMNS "u.ha1, " USER_REST
 	"u.reverse_auth_user, u.reverse_auth_pass, " BOX_COLUMNS
 	"from voip.domains as d "
-	"join lateral (" USER_ID "union all select null, 2) as m on true "
-	"left join voip.users as u on u.id = m.id and u.active " USER_NUMBER BOX
-	"where d.domain = $1 and d.active "
-	"and (u.id is not null or (m.id is null and b.number is not null)) "
-	"order by m.rank, b.rank limit 1";
+	"join lateral (" USER_ID(
+		"$2") "union all select null, 2) as m on true "
+		      "left join voip.users as u on u.id = m.id and u.active " USER_NUMBER
+			      BOX("$2") "where d.domain = $1 and d.active "
+					"and (u.id is not null or (m.id is null and b.number is not null)) "
+					"order by m.rank, b.rank limit 1";
 
 const char directoryask_sql_domain[] = "select 1 from voip.domains "
 				       "where domain = $1 and active";

@@ -10,6 +10,7 @@
 #include "answer.h"
 
 extern const char directoryask_sql_user[];
+extern const char directoryask_sql_users[];
 extern const char directoryask_sql_sources[];
 extern const char directoryask_sql_mailbox[];
 extern const char directoryask_sql_domain[];

@@ -179,5 +179,6 @@ callcenter_answer(struct buf *out, const struct lookup *l,
 	return 1;
 }
 
-const struct answer fsconfig_callcenter = { sql_callcenter, fsvalue_ask,
-					    callcenter_answer };
+const struct answer fsconfig_callcenter = { .sql = sql_callcenter,
+					    .ask = fsvalue_ask,
+					    .build = callcenter_answer };

@@ -104,8 +104,9 @@ conference_answer(struct buf *out, const struct lookup *l,
 	return 1;
 }
 
-const struct answer fsconfig_conference = { sql_conference, fsvalue_ask,
-					    conference_answer };
+const struct answer fsconfig_conference = { .sql = sql_conference,
+					    .ask = fsvalue_ask,
+					    .build = conference_answer };
 
 /* --- acl.conf --------------------------------------------------------- */
 
@@ -167,4 +168,6 @@ acl_answer(struct buf *out, const struct lookup *l, const struct db_result *r,
 	return 1;
 }
 
-const struct answer fsconfig_acl = { sql_acl, ask_nothing, acl_answer };
+const struct answer fsconfig_acl = { .sql = sql_acl,
+				     .ask = ask_nothing,
+				     .build = acl_answer };

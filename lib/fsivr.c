@@ -128,4 +128,6 @@ ivr_answer(struct buf *out, const struct lookup *l, const struct db_result *r,
 	return 1;
 }
 
-const struct answer fsconfig_ivr = { sql_ivr, fsvalue_ask, ivr_answer };
+const struct answer fsconfig_ivr = { .sql = sql_ivr,
+				     .ask = fsvalue_ask,
+				     .build = ivr_answer };

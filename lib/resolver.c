@@ -4,73 +4,16 @@
 #include <string.h>
 #include <time.h>
 
-#include "answer.h"
-#include "cache.h"
 #include "change.h"
-#include "changes.h"
 #include "conf.h"
-#include "db.h"
-#include "dbpool.h"
-#include "depends.h"
 #include "fsxml.h"
 #include "hash.h"
 #include "log.h"
 #include "metrics.h"
-#include "secret.h"
+#include "resolver_private.h"
 #include "service.h"
-#include "snapshot.h"
 
-#define PATIENCE_MS 250
-#define ASK_BUCKETS 256
 #define TRUSTED_MAX 200
-#define HURRY_MS    20 /* less time than this is not worth a question */
-
-struct resolver_wait {
-	struct resolver_wait *next;
-	resolver_fn fn;
-	void *arg;
-	bool is_first; /* whose question it is */
-};
-
-/* A question under way. */
-struct ask {
-	struct ask *next, **place;
-	struct resolver *resolver;
-	struct asked *asked;
-	struct resolver_wait *first, **last;
-	struct question question;
-	struct buf key;
-	uint64_t ticket;
-	uint64_t hash;
-	int64_t began_ms;
-	struct loop_timer patience;
-	struct db *db;  /* that was asked last */
-	bool is_late;   /* its time of patience is over */
-	bool again;     /* the writer's own connection, when another failed */
-	bool elsewhere; /* not at the server that listens */
-};
-
-struct resolver {
-	struct loop *loop;
-	struct db *writer;   /* and listener */
-	struct dbpool *pool; /* of connections to the same server */
-	struct db *any;      /* not connected before it is needed */
-	struct brake *brake;
-	struct cache *cache;
-	struct changes *changes;
-	struct snapshot *snapshot;
-	struct fs_settings settings;
-	int64_t deadline_ms;
-	int64_t ttl_ms[DEPENDS_TTL_COUNT];
-	int64_t negative_ms;
-	int64_t stale_ms;
-	uint64_t first_generation;
-	struct ask *asks[ASK_BUCKETS];
-	struct buf key;
-	struct buf document;
-};
-
-static void send(struct ask *ask);
 
 /* --- lookups ---------------------------------------------------------- */
 
@@ -84,8 +27,8 @@ asked_release(struct asked *asked)
 }
 
 /* Of the lookup in lower case: however the domain is spelled, it is one key. */
-static bool
-make_key(struct buf *key, const struct lookup *l, const struct question *q)
+bool
+resolver_key(struct buf *key, const struct lookup *l, const struct question *q)
 {
 	struct lookup lower = *l;
 
@@ -97,31 +40,30 @@ make_key(struct buf *key, const struct lookup *l, const struct question *q)
 
 /* --- from memory ------------------------------------------------------ */
 
-/* Of one program they grow with each change, and with each start. */
-static void
-put_generation(struct resolver *v, uint64_t ticket)
+void
+resolver_generation(struct resolver *v, uint64_t ticket)
 {
 	fsxml_generation(&v->document,
 			 ticket ? v->first_generation + ticket : 0);
 }
 
-static void
-give(struct resolver *v, const struct cache_entry *entry,
-     struct resolved *answer)
+void
+resolver_give(struct resolver *v, const struct cache_entry *entry,
+	      struct resolved *answer)
 {
 	*answer = (struct resolved){ .found = cache_is_found(entry) };
 	buf_clear(&v->document);
 	if (answer->found) {
 		cache_copy(&v->document, entry);
-		put_generation(v, cache_entry_ticket(entry));
+		resolver_generation(v, cache_entry_ticket(entry));
 	}
 	answer->body = v->document.data;
 	answer->len = v->document.len;
 }
 
-static bool
-may_be_stale(const struct resolver *v, enum cache_state state,
-	     const struct cache_entry *entry)
+bool
+resolver_may_be_stale(const struct resolver *v, enum cache_state state,
+		      const struct cache_entry *entry)
 {
 	return (state == CACHE_OLD || state == CACHE_FRESH) &&
 	       cache_is_found(entry) &&
@@ -139,282 +81,15 @@ resolver_known(struct resolver *v, struct lookup *l, struct resolved *answer)
 		*answer = (struct resolved){ .found = false };
 		return true;
 	}
-	if (!make_key(&v->key, l, &q) ||
+	if (!resolver_key(&v->key, l, &q) ||
 	    cache_get(v->cache, v->key.data, v->key.len, loop_now_ms(),
 		      &entry) != CACHE_FRESH)
 		return false;
-	give(v, entry, answer);
+	resolver_give(v, entry, answer);
 	if (buf_failed(&v->document))
 		return false;
 	metric_add(answer->found ? METRIC_CACHE_HIT : METRIC_CACHE_NEGATIVE, 1);
 	return true;
-}
-
-/* --- waiting ---------------------------------------------------------- */
-
-void
-resolver_forget(struct resolver_wait *wait)
-{
-	wait->fn = NULL;
-}
-
-/* Those who wait, in the order in which they came. */
-static void
-tell(struct ask *ask, const struct resolved *answer)
-{
-	while (ask->first) {
-		struct resolver_wait *wait = ask->first;
-		resolver_fn fn = wait->fn;
-		void *arg = wait->arg;
-
-		metric_add(answer->e        ? METRIC_CACHE_UNKNOWN
-			   : answer->stale  ? METRIC_CACHE_STALE
-			   : wait->is_first ? METRIC_CACHE_MISS
-					    : METRIC_CACHE_COALESCED,
-			   1);
-		ask->first = wait->next;
-		if (!ask->first)
-			ask->last = &ask->first;
-		free(wait);
-		if (fn)
-			fn(answer, arg);
-	}
-}
-
-/* False when there is nothing that could be told. */
-static bool
-tell_stale(struct ask *ask)
-{
-	struct resolver *v = ask->resolver;
-	const struct cache_entry *entry;
-	struct resolved answer;
-	enum cache_state state;
-
-	state = cache_get(v->cache, ask->key.data, ask->key.len, loop_now_ms(),
-			  &entry);
-	if (state == CACHE_ABSENT || !may_be_stale(v, state, entry))
-		return false;
-	give(v, entry, &answer);
-	answer.stale = true;
-	if (buf_failed(&v->document))
-		return false;
-	tell(ask, &answer);
-	return true;
-}
-
-static void
-on_patience(void *arg)
-{
-	struct ask *ask = arg;
-
-	ask->is_late = true;
-	tell_stale(ask);
-}
-
-/* --- questions -------------------------------------------------------- */
-
-static void
-ask_free(struct ask *ask)
-{
-	loop_timer_clear(ask->resolver->loop, &ask->patience);
-	*ask->place = ask->next;
-	if (ask->next)
-		ask->next->place = ask->place;
-	asked_release(ask->asked);
-	buf_release(&ask->key);
-	free(ask);
-}
-
-static void
-keep(struct ask *ask, const struct resolved *answer,
-     const struct db_result *result, bool secret)
-{
-	struct resolver *v = ask->resolver;
-	const struct lookup *l = &ask->asked->lookup;
-	struct cache_item item;
-
-	depends_item(&item, l, &ask->question);
-	depends_result(&item, l, result);
-	item.key = ask->key.data;
-	item.key_len = ask->key.len;
-	item.body = answer->found ? answer->body : NULL;
-	item.len = answer->found ? answer->len : 0;
-	item.secret = secret;
-	item.ttl_ms =
-		answer->found ? v->ttl_ms[depends_ttl(l)] : v->negative_ms;
-	item.confirmed_ms = loop_now_ms();
-	/* A standby is believed only while nobody tells changes. */
-	cache_put(v->cache,
-		  ask->elsewhere && db_is_up(v->writer) ? 0 : ask->ticket,
-		  &item);
-}
-
-/* The document is made of the domain in lower case, for all who ask. */
-static int
-build(struct ask *ask, const struct db_result *result, struct resolved *answer,
-      struct verr *e)
-{
-	struct resolver *v = ask->resolver;
-	struct lookup l = ask->asked->lookup;
-	unsigned long before = secret_opened();
-	int found;
-
-	l.domain = ask->question.domain;
-	buf_clear(&v->document);
-	found = answer_document(&v->document, &l, result, &v->settings, e);
-	if (found == -1)
-		return -1;
-	*answer = (struct resolved){
-		.found = found == 1,
-		.body = v->document.data,
-		.len = v->document.len,
-	};
-	keep(ask, answer, result, secret_opened() != before);
-	if (answer->found)
-		put_generation(v, ask->ticket);
-	if (buf_failed(&v->document))
-		return verr_set(e, VERR_RETRY, "out of memory for an answer");
-	answer->body = v->document.data;
-	answer->len = v->document.len;
-	return 0;
-}
-
-static int64_t
-time_left(const struct ask *ask)
-{
-	return ask->began_ms + ask->resolver->deadline_ms - loop_now_ms();
-}
-
-static void
-failed(struct ask *ask, const struct verr *e)
-{
-	struct resolved answer = { .e = e };
-
-	if (e->kind == VERR_RETRY && !ask->elsewhere &&
-	    time_left(ask) > HURRY_MS) {
-		ask->again = ask->db != ask->resolver->writer;
-		ask->elsewhere = !ask->again;
-		send(ask);
-		return;
-	}
-	if (e->kind != VERR_RETRY)
-		log_error("cannot answer a lookup: %s", e->msg);
-	if (!tell_stale(ask))
-		tell(ask, &answer);
-	ask_free(ask);
-}
-
-static void
-on_result(struct db_result *result, const struct verr *e, void *arg)
-{
-	struct ask *ask = arg;
-	struct verr trouble = VERR_INIT;
-	struct resolved answer;
-
-	if (e->kind != VERR_NONE) {
-		failed(ask, e);
-	} else if (build(ask, result, &answer, &trouble) == -1) {
-		ask->elsewhere = true;
-		failed(ask, &trouble);
-	} else {
-		tell(ask, &answer);
-		ask_free(ask);
-	}
-}
-
-static void
-send(struct ask *ask)
-{
-	struct resolver *v = ask->resolver;
-	const struct question *q = &ask->question;
-
-	ask->ticket = cache_ticket(v->cache);
-	metric_add(METRIC_CACHE_QUESTIONS, 1);
-	ask->db = ask->elsewhere ? v->any
-		  : ask->again   ? v->writer
-				 : dbpool_choose(v->pool);
-	db_send(ask->db, q->sql, q->nparams, q->params, time_left(ask),
-		on_result, ask);
-}
-
-static struct ask *
-ask_new(struct resolver *v, struct asked *asked)
-{
-	struct ask *ask = calloc(1, sizeof(*ask));
-
-	if (!ask)
-		return NULL;
-	ask->resolver = v;
-	ask->asked = asked;
-	ask->last = &ask->first;
-	ask->key = BUF_INIT;
-	ask->began_ms = loop_now_ms();
-	ask->patience = (struct loop_timer){ .fn = on_patience, .arg = ask };
-	answer_question(&ask->question, &asked->lookup, &v->settings);
-	if (!make_key(&ask->key, &asked->lookup, &ask->question)) {
-		buf_release(&ask->key);
-		free(ask);
-		return NULL;
-	}
-	asked->users++;
-	ask->hash = cache_hash(v->cache, ask->key.data, ask->key.len);
-	ask->place = &v->asks[ask->hash % ASK_BUCKETS];
-	ask->next = *ask->place;
-	if (ask->next)
-		ask->next->place = &ask->next;
-	*ask->place = ask;
-	loop_timer_set(v->loop, &ask->patience, PATIENCE_MS);
-	return ask;
-}
-
-/*
- * A question for this key whose answer will be current for who comes now.
- * Whoever came before a change may have what was true before it.
- */
-static struct ask *
-ask_under_way(struct resolver *v, struct lookup *l)
-{
-	struct question q;
-	struct cache_item item;
-	struct ask *ask;
-	uint64_t hash;
-
-	answer_question(&q, l, &v->settings);
-	if (!make_key(&v->key, l, &q))
-		return NULL;
-	depends_item(&item, l, &q);
-	hash = cache_hash(v->cache, v->key.data, v->key.len);
-	for (ask = v->asks[hash % ASK_BUCKETS]; ask; ask = ask->next)
-		if (ask->hash == hash && ask->key.len == v->key.len &&
-		    memcmp(ask->key.data, v->key.data, v->key.len) == 0 &&
-		    cache_is_current(v->cache, ask->ticket, &item))
-			return ask;
-	return NULL;
-}
-
-struct resolver_wait *
-resolver_ask(struct resolver *v, struct asked *asked, resolver_fn fn, void *arg)
-{
-	struct resolver_wait *wait = calloc(1, sizeof(*wait));
-	struct ask *ask = ask_under_way(v, &asked->lookup);
-	bool is_new = !ask;
-
-	if (wait && is_new)
-		ask = ask_new(v, asked);
-	if (!wait || !ask) {
-		free(wait);
-		return NULL;
-	}
-	wait->fn = fn;
-	wait->arg = arg;
-	wait->is_first = is_new;
-	*ask->last = wait;
-	ask->last = &wait->next;
-	if (is_new)
-		send(ask);
-	else if (ask->is_late)
-		loop_timer_set(v->loop, &ask->patience, 0);
-	return wait;
 }
 
 /* --- the database ----------------------------------------------------- */
@@ -514,8 +189,13 @@ read_settings(struct resolver *v)
 struct resolver *
 resolver_new(struct loop *loop, struct brake *brake, struct verr *e)
 {
+	/* A plan for any key: they find their rows by an index. */
+	static const char *const session[] = {
+		"set plan_cache_mode = force_generic_plan", NULL
+	};
 	struct db_options options = { .role = "voip_dirxml",
-				      .retry = DB_RETRY_NEVER };
+				      .retry = DB_RETRY_NEVER,
+				      .session_sql = session };
 	struct resolver *v = calloc(1, sizeof(*v));
 
 	if (!v) {
@@ -525,6 +205,7 @@ resolver_new(struct loop *loop, struct brake *brake, struct verr *e)
 	v->loop = loop;
 	v->brake = brake;
 	v->key = v->document = BUF_INIT;
+	many_start(v);
 	v->first_generation = (uint64_t)time(NULL) * 1000000;
 	read_settings(v);
 	if (fs_settings_read(&v->settings, e) == -1 ||
@@ -563,6 +244,7 @@ resolver_free(struct resolver *v)
 	for (size_t i = 0; i < ASK_BUCKETS; i++)
 		for (struct ask *ask = v->asks[i]; ask; ask = ask->next)
 			ask->elsewhere = true;
+	many_stop(v);
 	if (v->writer)
 		db_on_state(v->writer, NULL, NULL);
 	dbpool_free(v->pool);

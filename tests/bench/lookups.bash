@@ -165,32 +165,39 @@ lookup_statement() {
 		tail -n 1 | sed 's/::/::/g; s/\$1/:domain/g; s/\$2/:name/g'
 }
 
-# Each key once, nothing of it in memory; nobody is pinned, since pgbench's
-# sessions are as many as its clients.
+# Each key once, nothing of it in memory, in slices of all users; nobody is
+# pinned, since pgbench's sessions are as many as its clients.  pgbench keeps
+# its connections: against it stand lookups on kept ones, and on a new one for
+# each, whose bound is what known answers reach so.
 bench_cold() {
-	local i ours peer client_cpu=()
+	local i from=100000 slice=$((users / 8)) client_cpu=() peer
+	local -A ours=()
 	start_dirxml
 	many_users
 	{
 		echo "\\set name random(100000, $((99999 + users)))"
 		lookup_statement
 	} >"$tmp/lookup.sql"
-	: >"$tmp/ours"
-	: >"$tmp/theirs"
 	for ((i = 0; i < 4; i++)); do
-		load "$dirxml_port" $((users / 4)) \
-			--users $((100000 + i * users / 4)):$((users / 4)) |
-			tee -a "$out/lookups.txt" |
-			awk '{ print $8, 0, 0 }' >>"$tmp/ours"
+		load "$dirxml_port" "$slice" --users "$from:$slice" |
+			awk '{ print $8, 0, 0 }' >>"$tmp/cold"
+		load "$dirxml_port" "$slice" --keep-alive \
+			--users "$((from + slice)):$slice" |
+			awk '{ print $8, 0, 0 }' >>"$tmp/kept"
+		load "$dirxml_port" "$slice" |
+			awk '{ print $8, 0, 0 }' >>"$tmp/known"
+		from=$((from + 2 * slice))
 		"$cluster_bin/pgbench" -n -M prepared -c "$clients" -T 3 \
 			-D domain=pbx.example.com -f "$tmp/lookup.sql" \
 			voip_platform 2>>"$out/pgbench.log" |
 			sed -n 's/^tps = \([0-9.]*\).*/\1 0 0/p' >>"$tmp/theirs"
 	done
-	ours=$(best "$tmp/ours")
 	peer=$(best "$tmp/theirs")
-	report cold "${ours%% *}" "${peer%% *}" 'pgbench, the same SELECT:' \
-		lookups
+	for i in kept cold known; do
+		ours[$i]=$(best "$tmp/$i")
+		report "$i" "${ours[$i]%% *}" "${peer%% *}" \
+			'pgbench, the same SELECT:' lookups
+	done
 	echo "cold: $(curl -s "http://127.0.0.1:$dirxml_port/metrics" |
 		sed -n 's/^voip_dirxml_cache_entries //p') answers in memory," \
 		"$(($(resident "$dirxml_pid") / 1024)) MiB resident;" \
