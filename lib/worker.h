@@ -21,9 +21,9 @@ typedef void (*worker_done_fn)(int status, const struct buf *said, void *arg);
 struct worker;
 
 /* NULL: there is no process to be had (VERR_RETRY).  Freed after `done`. */
-struct worker *worker_start(struct loop *loop, worker_fn fn, void *arg,
-			    worker_done_fn done, void *done_arg,
-			    struct verr *e);
+struct worker *
+worker_start(struct loop *loop, worker_fn fn, void *arg, worker_done_fn done,
+	     void *done_arg, struct verr *e);
 /* End it now; `done` is called as ever. */
 void worker_kill(struct worker *w);
 /* Forget it: it goes on, `done` is not called.  NULL-safe. */

@@ -2,6 +2,7 @@
 # voip-failover: its decisions, told and drawn, and commands without a pair.
 # The promises of the table are held by the unit program haplan.
 # shellcheck disable=SC2154 # service.bash
+# shellcheck disable=SC2030,SC2031 # each test has an environment of its own
 
 setup() {
 	load helper
