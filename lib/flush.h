@@ -8,6 +8,10 @@
  * is new; and deleted from the queue.  Whatever dies on the way, the rows are
  * in the queue or in their table.
  *
+ * Of a long queue the next batch is read, without locks, and parsed while the
+ * server stores this one.  When it is deleted and a row of it is no longer
+ * there, another flusher was faster: it is rolled back and taken anew.
+ *
  * The queue is three tables in turn; the flusher turns them and truncates what
  * it has emptied, so that a forgotten transaction cannot make it grow.
  *

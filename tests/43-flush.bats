@@ -202,6 +202,52 @@ leg-166	23514	t	t" ]
 leg-2' ]
 }
 
+# meanwhile STATEMENT: while leg-1 is stored.
+meanwhile() {
+	sql "create function public.meanwhile() returns trigger language plpgsql
+		security definer as \$\$ begin $1; return new; end \$\$;
+	create trigger meanwhile after insert on voip.cdr for each row
+		when (new.leg_uuid = 'leg-1')
+		execute function public.meanwhile()"
+}
+
+@test "what was read ahead and then taken by another flusher is left to it" {
+	queue 30
+	meanwhile "delete from voip.cdr_queue where query_uuid = 'leg-15'"
+	run -0 voip-cdr-flush --set cdr_batch_size=10
+	sql 'drop function public.meanwhile() cascade'
+	[ "$output" = 'stored 29, duplicate 0, dead 0' ]
+	[ "$(sql "select count(*) from voip.cdr
+		where leg_uuid = 'leg-15'")" -eq 0 ]
+	counted cdr_queue 0
+}
+
+@test "a row that is committed late is found behind what was read ahead" {
+	queue 30
+	meanwhile "insert into voip.cdr_queue (id, body) select -1,
+		convert_to(replace(convert_from(body, 'UTF8'), 'leg-30', 'late'),
+		'UTF8') from voip.cdr_queue where query_uuid = 'leg-30'"
+	run -0 voip-cdr-flush --set cdr_batch_size=10
+	sql 'drop function public.meanwhile() cascade'
+	[ "$output" = 'stored 31, duplicate 0, dead 0' ]
+	counted cdr_queue 0
+}
+
+@test "a batch that is refused in part does not lose the one read ahead" {
+	queue 300
+	enqueue 'no record'
+	sql "create function public.site() returns trigger language plpgsql as
+		\$\$begin raise exception 'not this one'; end\$\$;
+		create trigger site before insert on voip.cdr for each row
+		when (new.leg_uuid ~ '[37]\$')
+		execute function public.site()"
+	run -0 --separate-stderr voip-cdr-flush --set cdr_batch_size=20
+	sql 'drop function public.site() cascade'
+	[ "$output" = 'stored 240, duplicate 0, dead 61' ]
+	counted cdr_queue 0
+	counted cdr_dead 61
+}
+
 @test "flush steps over rows that another flusher has" {
 	queue 10
 	run -0 psql -XqAt <<-'SQL'
