@@ -1,32 +1,45 @@
 /* voip-healthd: is this node well?  The probes of voip-health. */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "health.h"
 #include "opt.h"
 #include "service.h"
 
 static char *simulated;
+static int nagios_status; /* of the plugin: 0, 1, 2 or 3 */
 
 static int
 cmd_status(int argc, const char **argv, struct verr *e)
 {
 	enum out_format format = OUT_TABLE;
-	const struct probe *fault;
 	struct health h;
+	struct verdict v;
+	bool nagios =
+		opt_format_word() && strcmp(opt_format_word(), "nagios") == 0;
+	int status = 0;
 
 	(void)argc;
 	(void)argv;
-	if (out_format_from_options(&format, e) == -1 ||
+	if ((!nagios && out_format_from_options(&format, e) == -1) ||
 	    health_probe_all(&h, e) == -1 ||
-	    (simulated && health_simulate(&h, simulated, e) == -1) ||
-	    health_print(&h, stdout, format, e) == -1)
+	    (simulated && health_simulate(&h, simulated, e) == -1))
 		return -1;
-	fault = health_fault(&h);
-	if (!fault)
+	if (nagios) {
+		if (health_print_nagios(&h, &status, e) == -1)
+			return -1;
+		nagios_status = status;
 		return 0;
-	return verr_set(e, VERR_NOTFOUND, "unfit: %s: %s", fault->name,
-			h.results[fault - probes].detail);
+	}
+	if (health_print(&h, stdout, format, e) == -1)
+		return -1;
+	if (format == OUT_TABLE)
+		health_print_remedies(&h);
+	if (simulated && format == OUT_TABLE)
+		health_print_outcome(&h);
+	health_judge(&h, &v);
+	return v.fit ? 0 : verr_set(e, VERR_NOTFOUND, "unfit: %s", v.cause);
 }
 
 static const struct service service = {
@@ -67,12 +80,20 @@ main(int argc, const char **argv)
 {
 	static const struct opt_program program = {
 		.args = "[COMMAND]",
-		.summary = "Probe this node: database, endpoints, spool.",
+		.summary =
+			"Probe this node: database, services, machine, peer.",
 		.options = options,
 		.commands = commands,
 		.run = run,
 		.formats = true,
+		.more_formats = "nagios",
 	};
+	int status = opt_main(argc, argv, &program);
 
-	return opt_main(argc, argv, &program);
+	if (status == 0)
+		return nagios_status;
+	/* Unknown, for who asked as Nagios does. */
+	return opt_format_word() && strcmp(opt_format_word(), "nagios") == 0
+		       ? 3
+		       : status;
 }

@@ -17,13 +17,16 @@
 #include "hasteps.h"
 #include "httpc.h"
 #include "log.h"
+#include "pairfile.h"
 #include "peerwire.h"
 #include "witness.h"
 #include "worker.h"
 
 #define BEAT_MS   INT64_C(100)
 #define TICK_MS   INT64_C(1000)
-#define PAUSE_MAX 6 /* doublings */
+#define SILENT_MS INT64_C(1000) /* of a peer, for voip-healthd */
+#define ASK_MS    INT64_C(500)  /* of a node without the address */
+#define PAUSE_MAX 6             /* doublings */
 #define FIFO_LINE 512
 #define QUESTIONS 16 /* of the peer, at the same time */
 
@@ -58,6 +61,8 @@ struct follow {
 	struct loop_timer beat;
 	char nonce[PEER_NONCE]; /* of the lease that is asked for, or "" */
 	int64_t heard_ms;       /* the peer */
+	int64_t asked_ms;       /* the peer */
+	int64_t word_ms;        /* of the peer, for voip-healthd */
 	int64_t seen_ms;        /* a witness */
 	struct worker *witness;
 	bool isolated; /* told to keepalived */
@@ -188,6 +193,20 @@ tell_isolated(struct follow *f, bool isolated)
 		log_error("%s", e.msg);
 }
 
+/* The verdict of a node depends on what the other could do instead. */
+static void
+tell_health(struct follow *f, const struct ha_state *peer, const char *why)
+{
+	struct verr e = VERR_INIT;
+
+	if (peer)
+		f->word_ms = loop_now_ms();
+	else if (loop_now_ms() - f->word_ms < SILENT_MS)
+		return;
+	if (pairfile_tell_peer(peer, why, &e) == -1)
+		log_warning("%s", e.msg);
+}
+
 static void
 on_lease(long status, const struct buf *answer_, const struct verr *failure,
 	 void *arg)
@@ -199,13 +218,16 @@ on_lease(long status, const struct buf *answer_, const struct verr *failure,
 
 	memcpy(nonce, f->nonce, sizeof(nonce));
 	*f->nonce = '\0';
-	if (failure)
+	if (failure) {
+		tell_health(f, NULL, failure->msg);
 		return;
+	}
 	if (ha_peer_answer(status, answer_, f->key, HA_ASK_LEASE, nonce, &peer,
 			   &e) == -1) {
 		log_warning("peer: %s", e.msg);
 		return;
 	}
+	tell_health(f, &peer, "");
 	f->heard_ms = loop_now_ms();
 	if (f->isolated)
 		tell_isolated(f, false);
@@ -223,6 +245,7 @@ ask_for_lease(struct follow *f)
 
 	if (*f->nonce)
 		return;
+	f->asked_ms = loop_now_ms();
 	if (ha_peer_request(HA_ASK_LEASE, f->key, &url, &request, f->nonce,
 			    &e) == -1 ||
 	    httpc_post(f->http, url.data, "text/plain", request.data,
@@ -281,6 +304,8 @@ on_beat(void *arg)
 	loop_timer_set(f->loop, &f->beat, BEAT_MS);
 	if (f->vrrp != HA_VRRP_MASTER && !f->isolated) {
 		f->heard_ms = f->seen_ms = loop_now_ms();
+		if (loop_now_ms() - f->asked_ms >= ASK_MS)
+			ask_for_lease(f);
 		return;
 	}
 	ask_for_lease(f);
@@ -312,10 +337,14 @@ static void
 take_line(struct follow *f, const char *line)
 {
 	enum ha_vrrp state = state_of(line);
+	struct verr e = VERR_INIT;
 
 	log_event(LOG_LEVEL_INFO, "keepalived", "line", line, NULL);
-	if (state != HA_VRRP_NONE)
-		f->told = state;
+	if (state == HA_VRRP_NONE)
+		return;
+	f->told = state;
+	if (pairfile_tell_vrrp(state, &e) == -1)
+		log_warning("%s", e.msg);
 }
 
 static void

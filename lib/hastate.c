@@ -10,6 +10,7 @@
 #include "conf.h"
 #include "filereplace.h"
 #include "hanode.h"
+#include "verdict.h"
 
 #define STATE_MAX 16384
 
@@ -54,6 +55,7 @@ static const struct member {
 	MEMBER(TEXT, ha_state, upstream),
 	MEMBER(TEXT, ha_state, sync_standbys),
 	MEMBER(TRUTH, ha_state, maintenance),
+	MEMBER(TEXT, ha_state, health),
 	MEMBER(TEXT, ha_state, why),
 	{ .name = NULL },
 }, kept_members[] = {
@@ -289,6 +291,20 @@ take_node(struct ha_state *s, const struct pgnode *node)
 		 node->sync_standbys);
 }
 
+static void
+look_at_verdict(struct ha_state *s)
+{
+	struct verr ignored = VERR_INIT;
+	struct verdict v;
+	bool known = verdict_read(&v, &ignored) == 0;
+
+	snprintf(s->health, sizeof(s->health), "%s",
+		 !known   ? "unknown"
+		 : !v.fit ? "unfit"
+		 : v.held ? "held"
+			  : "fit");
+}
+
 int
 ha_state_look(struct ha_state *s, int64_t timeout_ms, struct verr *e)
 {
@@ -299,6 +315,7 @@ ha_state_look(struct ha_state *s, int64_t timeout_ms, struct verr *e)
 
 	ha_node_name(s->name, sizeof(s->name));
 	s->lag_bytes = -1;
+	look_at_verdict(s);
 	db = ha_node_connection(timeout_ms, e);
 	if (!db)
 		return -1;

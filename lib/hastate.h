@@ -55,7 +55,8 @@ struct ha_state {
 	char upstream[128];
 	char sync_standbys[256];
 	bool maintenance;
-	char why[256]; /* why PostgreSQL does not answer, or "" */
+	char health[16]; /* verdict: "fit", "held", "unfit" or "unknown" */
+	char why[256];   /* why PostgreSQL does not answer, or "" */
 };
 
 const char *ha_vrrp_word(enum ha_vrrp v);

@@ -10,20 +10,21 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "filereplace.h"
 #include "log.h"
 #include "verdict.h"
 #include "worker.h"
 
-#define BEAT_MS  INT64_C(1000)
-#define VALID_MS INT64_C(3000)
+#define BEAT_MS INT64_C(1000)
+/* How soon a probe that failed at its first turn is tried again. */
+#define SOON_MS INT64_C(300)
 /* The first round of all probes is over by then. */
 #define ALL_MS INT64_C(30000)
 
 struct watch {
 	struct serving *serving;
 	const struct probe *probe;
-	struct probe_result *result;
-	int *failures;
+	size_t index;
 	struct worker *worker;
 	struct loop_timer timer; /* the next turn, or the end of this one */
 	int64_t begun_ms;
@@ -39,60 +40,25 @@ struct serving {
 	struct loop_timer beat;
 	long postmaster;
 	int postmaster_fd;
-	char written[256]; /* the cause, to log a change once */
-	bool was_fit;
+	struct verdict last; /* written */
 };
 
 /* --- the verdict ------------------------------------------------------ */
 
-const struct probe *
-health_fault(const struct health *h)
-{
-	for (size_t i = 0; i < probe_count(); i++)
-		if (probes[i].class == PROBE_FATAL &&
-		    (h->failures[i] >= probes[i].fall || h->results[i].at == 0))
-			return &probes[i];
-	return NULL;
-}
-
-enum probe_role
-health_role(const struct health *h)
-{
-	for (size_t i = 0; i < probe_count(); i++)
-		if (h->results[i].role != PROBE_NO_ROLE &&
-		    h->results[i].state != PROBE_FAILED)
-			return h->results[i].role;
-	return PROBE_NO_ROLE;
-}
-
-static bool
-has_address(const struct health *h)
-{
-	for (size_t i = 0; i < probe_count(); i++)
-		if (h->results[i].has_address)
-			return true;
-	return false;
-}
-
+/* All of it, for people and programs; keepalived has had its word. */
 static void
-judge(const struct health *h, struct verdict *v)
+write_json(const struct health *h)
 {
-	static const char *const roles[] = { "none", "primary", "standby" };
-	const struct probe *fault = health_fault(h);
+	struct verr e = VERR_INIT;
+	struct buf path = BUF_INIT, b = BUF_INIT;
 
-	*v = (struct verdict){
-		.fit = !fault,
-		.has_address = has_address(h),
-		.at_ms = verdict_now_ms(),
-		.valid_ms = VALID_MS,
-	};
-	snprintf(v->role, sizeof(v->role), "%s", roles[health_role(h)]);
-	if (fault) {
-		const struct probe_result *r = &h->results[fault - probes];
-
-		snprintf(v->cause, sizeof(v->cause), "%s: %.200s", fault->name,
-			 r->at ? r->detail : "not yet known");
-	}
+	buf_printf(&path, "%s/health.json", conf_str("health_dir"));
+	health_json(&b, h);
+	if (!buf_failed(&path) && !buf_failed(&b) &&
+	    file_replace(path.data, b.data, b.len, 0644, false, &e) == -1)
+		log_error("%s", e.msg);
+	buf_release(&path);
+	buf_release(&b);
 }
 
 static void
@@ -100,17 +66,28 @@ tell(struct serving *s)
 {
 	struct verr e = VERR_INIT;
 	struct verdict v;
+	bool same;
 
-	if (s->once)
+	if (s->once || !health_is_settled(&s->health))
 		return;
-	judge(&s->health, &v);
+	health_judge(&s->health, &v);
+	same = v.fit == s->last.fit && v.held == s->last.held &&
+	       v.has_address == s->last.has_address &&
+	       strcmp(v.role, s->last.role) == 0;
+	/* A file twice in a second tells nobody anything. */
+	if (same && v.at_ms - s->last.at_ms < BEAT_MS)
+		return;
 	if (verdict_write(&v, &e) == -1)
 		log_error("%s", e.msg);
-	if (v.fit != s->was_fit)
-		log_event(v.fit ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "verdict",
-			  "state", v.fit ? "fit" : "unfit", "cause",
-			  v.fit ? NULL : v.cause, NULL);
-	s->was_fit = v.fit;
+	write_json(&s->health);
+	if (v.fit != s->last.fit || v.held != s->last.held)
+		log_event(v.fit && !v.held ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
+			  "verdict", "state",
+			  !v.fit   ? "unfit"
+			  : v.held ? "held"
+				   : "fit",
+			  "cause", *v.cause ? v.cause : NULL, NULL);
+	s->last = v;
 }
 
 static void
@@ -125,24 +102,24 @@ on_beat(void *arg)
 /* --- results ---------------------------------------------------------- */
 
 static void
-take_result(struct watch *w, const struct probe_result *r)
+take_result(struct watch *w, const struct probe_result *found)
 {
-	enum probe_state before = w->result->state;
-	bool first = w->result->at == 0;
+	struct health *h = &w->serving->health;
+	enum probe_state before = h->results[w->index].state;
+	bool first = h->results[w->index].at == 0;
+	struct probe_result r = *found;
 
-	*w->result = *r;
-	w->result->took_ms = loop_now_ms() - w->begun_ms;
-	w->result->at = time(NULL);
-	*w->failures = r->state == PROBE_FAILED ? *w->failures + 1 : 0;
+	r.took_ms = loop_now_ms() - w->begun_ms;
+	r.at = time(NULL);
+	health_take(h, w->index, &r);
 	if (first)
 		w->serving->pending--;
 	if (!w->serving->once &&
-	    ((first && r->state > PROBE_OFF) || (!first && r->state != before)))
-		log_event(r->state > PROBE_OFF ? LOG_LEVEL_WARNING
-					       : LOG_LEVEL_INFO,
+	    ((first && r.state > PROBE_OFF) || (!first && r.state != before)))
+		log_event(r.state > PROBE_OFF ? LOG_LEVEL_WARNING
+					      : LOG_LEVEL_INFO,
 			  "probe", "name", w->probe->name, "state",
-			  probe_state_word(r->state), "detail", r->detail,
-			  NULL);
+			  probe_state_word(r.state), "detail", r.detail, NULL);
 }
 
 /* --- the postmaster --------------------------------------------------- */
@@ -171,8 +148,8 @@ on_postmaster_end(int fd, unsigned events, void *arg)
 		    s->postmaster);
 	forget_postmaster(s);
 	w->begun_ms = loop_now_ms();
-	take_result(w, &r);
-	*w->failures = w->probe->fall;
+	for (int n = w->probe->fall; n > 0; n--)
+		take_result(w, &r);
 	tell(s);
 }
 
@@ -181,7 +158,7 @@ watch_postmaster(struct watch *w)
 {
 	struct serving *s = w->serving;
 	struct verr e = VERR_INIT;
-	long pid = w->result->postmaster;
+	long pid = s->health.results[w->index].postmaster;
 
 	if (!pid || pid == s->postmaster)
 		return;
@@ -230,7 +207,11 @@ on_result(int status, const struct buf *said, void *arg)
 	tell(w->serving);
 	if (w->serving->once)
 		return;
-	left = w->begun_ms + w->probe->interval_ms - loop_now_ms();
+	left = w->begun_ms - loop_now_ms() +
+	       (health_is_settled(&w->serving->health) ||
+				w->probe->interval_ms < SOON_MS
+			? w->probe->interval_ms
+			: SOON_MS);
 	loop_timer_set(w->serving->loop, &w->timer, left > 0 ? left : 0);
 }
 
@@ -269,15 +250,14 @@ begin(struct loop *loop, bool once, struct verr *e)
 	s->loop = loop;
 	s->once = once;
 	s->postmaster_fd = -1;
-	s->was_fit = true;
+	s->last.fit = true;
 	s->pending = probe_count();
 	for (size_t i = 0; i < probe_count(); i++) {
 		struct watch *w = &s->watches[i];
 
 		w->serving = s;
 		w->probe = &probes[i];
-		w->result = &s->health.results[i];
-		w->failures = &s->health.failures[i];
+		w->index = i;
 		w->timer.fn = on_timer;
 		w->timer.arg = w;
 		on_timer(w);
@@ -321,6 +301,15 @@ health_stop(void *arg)
 	end(arg);
 }
 
+static void
+repeat(struct health *h, size_t i)
+{
+	const struct probe_result r = h->results[i];
+
+	while (!h->faulty[i])
+		health_take(h, i, &r);
+}
+
 int
 health_probe_all(struct health *h, struct verr *e)
 {
@@ -336,67 +325,9 @@ health_probe_all(struct health *h, struct verr *e)
 		/* One look: nothing had the time to fail twice. */
 		for (size_t i = 0; i < probe_count(); i++)
 			if (h->failures[i])
-				h->failures[i] = probes[i].fall;
+				repeat(h, i);
 		end(s);
 	}
 	loop_free(loop);
 	return rc;
-}
-
-int
-health_simulate(struct health *h, const char *assignment, struct verr *e)
-{
-	size_t len = strcspn(assignment, "="), i = 0;
-
-	while (i < probe_count() && (strlen(probes[i].name) != len ||
-				     strncmp(probes[i].name, assignment, len)))
-		i++;
-	for (int state = PROBE_OK;
-	     i < probe_count() && assignment[len] && state <= PROBE_FAILED;
-	     state++)
-		if (strcmp(probe_state_word((enum probe_state)state),
-			   assignment + len + 1) == 0) {
-			h->results[i].state = (enum probe_state)state;
-			h->failures[i] =
-				state == PROBE_FAILED ? probes[i].fall : 0;
-			snprintf(h->results[i].detail,
-				 sizeof(h->results[i].detail), "simulated");
-			return 0;
-		}
-	return verr_set(e, VERR_USAGE,
-			"'%s' is no probe with a state\n"
-			"hint: database=failed, cdr-spool=warning",
-			assignment);
-}
-
-/* --- for people ------------------------------------------------------- */
-
-int
-health_print(const struct health *h, FILE *file, enum out_format format,
-	     struct verr *e)
-{
-	static const struct out_column columns[] = {
-		{ "probe", OUT_TEXT },  { "class", OUT_TEXT },
-		{ "state", OUT_TEXT },  { "ms", OUT_NUMBER },
-		{ "detail", OUT_TEXT },
-	};
-	struct out *o = out_begin(file, format, columns, 5, e);
-	char ms[24];
-
-	if (!o)
-		return -1;
-	for (size_t i = 0; i < probe_count(); i++) {
-		const struct probe_result *r = &h->results[i];
-		const char *const values[] = {
-			probes[i].name,
-			probe_class_word(probes[i].class),
-			probe_state_word(r->state),
-			ms,
-			r->detail,
-		};
-
-		snprintf(ms, sizeof(ms), "%" PRId64, r->took_ms);
-		out_row(o, values);
-	}
-	return out_end(o, e);
 }

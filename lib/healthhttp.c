@@ -1,54 +1,11 @@
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "conf.h"
+#include "hanode.h"
 #include "health.h"
-#include "metrics.h"
-
-static void
-add_string(struct buf *b, const char *name, const char *value)
-{
-	buf_printf(b, ",\"%s\":", name);
-	out_json_string(b, value, strlen(value));
-}
-
-static void
-render_json(struct buf *b, const struct health *h)
-{
-	buf_printf(b, "{\"status\":\"%s\",\"probes\":[",
-		   health_fault(h) ? "unhealthy" : "healthy");
-	for (size_t i = 0; i < probe_count(); i++) {
-		const struct probe_result *r = &h->results[i];
-
-		buf_printf(b, "%s{\"at\":%" PRId64 ",\"ms\":%" PRId64,
-			   i ? "," : "", r->at, r->took_ms);
-		add_string(b, "name", probes[i].name);
-		add_string(b, "class", probe_class_word(probes[i].class));
-		add_string(b, "state", probe_state_word(r->state));
-		add_string(b, "detail", r->detail);
-		buf_putc(b, '}');
-	}
-	buf_puts(b, "]}\n");
-}
-
-static void
-render_metrics(struct buf *b, const struct health *h)
-{
-	static const char name[] = "voip_health_probe_state";
-
-	metric_render(b, METRIC_GROUP_HTTP);
-	buf_printf(b,
-		   "# HELP voip_health_healthy 1 while no local fatal probe "
-		   "fails.\n# TYPE voip_health_healthy gauge\n"
-		   "voip_health_healthy %d\n",
-		   !health_fault(h));
-	buf_printf(
-		b,
-		"# HELP %s 0 ok, 1 off, 2 warning, 3 failed.\n# TYPE %s gauge\n",
-		name, name);
-	for (size_t i = 0; i < probe_count(); i++)
-		buf_printf(b, "%s{probe=\"%s\"} %d\n", name, probes[i].name,
-			   (int)h->results[i].state);
-}
+#include "pairfile.h"
 
 static void
 reply(struct http_request *r, int status, const char *type, struct buf *b)
@@ -61,20 +18,25 @@ reply(struct http_request *r, int status, const char *type, struct buf *b)
 }
 
 static void
-reply_json(struct http_request *r, const struct health *h, bool good)
+reply_json(struct http_request *r, bool good, struct buf *b)
 {
-	struct buf b = BUF_INIT;
-
-	render_json(&b, h);
-	reply(r, good ? 200 : 503, "application/json", &b);
+	reply(r, good ? 200 : 503, "application/json", b);
 }
+
+/* --- this program's ------------------------------------------------------ */
 
 static void
 on_health(struct http_request *r, void *arg)
 {
-	reply_json(r, arg, !health_fault(arg));
+	struct buf b = BUF_INIT;
+	struct verdict v;
+
+	health_judge(arg, &v);
+	health_json(&b, arg);
+	reply_json(r, v.fit && health_is_settled(arg), &b);
 }
 
+/* Who can answer lives: everything else runs in other processes. */
 static void
 on_live(struct http_request *r, void *arg)
 {
@@ -83,32 +45,223 @@ on_live(struct http_request *r, void *arg)
 }
 
 static void
-on_primary(struct http_request *r, void *arg)
-{
-	reply_json(r, arg, health_role(arg) == PROBE_PRIMARY);
-}
-
-static void
-on_replica(struct http_request *r, void *arg)
-{
-	reply_json(r, arg, health_role(arg) == PROBE_STANDBY);
-}
-
-static void
 on_metrics(struct http_request *r, void *arg)
 {
 	struct buf b = BUF_INIT;
 
-	render_metrics(&b, arg);
+	health_metrics(&b, arg);
 	reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
 }
 
+/* --- Patroni's ----------------------------------------------------------- */
+
+/* The virtual address is our leader's lock. */
+static bool
+is_primary(const struct health *h)
+{
+	struct verdict v;
+
+	if (h->role != PROBE_PRIMARY)
+		return false;
+	health_judge(h, &v);
+	return v.has_address || !*conf_str("virtual_address");
+}
+
+/* "10485760", "10MB", "16kB": bytes, or -1 without such a limit. */
+static double
+lag_limit(const struct http_request *r)
+{
+	static const struct {
+		const char *unit;
+		double bytes;
+	} units[] = {
+		{ "", 1 },
+		{ "B", 1 },
+		{ "kB", 1024 },
+		{ "MB", 1024.0 * 1024 },
+		{ "GB", 1024.0 * 1024 * 1024 },
+		{ "TB", 1024.0 * 1024 * 1024 * 1024 },
+	};
+	const char *at = strstr(r->query, "lag=");
+	char *end;
+	double n;
+
+	if (!at || (at != r->query && at[-1] != '&'))
+		return -1;
+	at += strlen("lag=");
+	n = strtod(at, &end);
+	for (size_t i = 0; end != at && i < sizeof(units) / sizeof(units[0]);
+	     i++)
+		if (strlen(units[i].unit) == strcspn(end, "&") &&
+		    strncmp(end, units[i].unit, strlen(units[i].unit)) == 0)
+			return n * units[i].bytes;
+	return -1;
+}
+
+/* A lag that nobody knows is too much for who asks about it. */
+static bool
+is_replica(const struct health *h, const struct http_request *r)
+{
+	const struct pgnode *node = health_node(h);
+	double limit = lag_limit(r);
+
+	if (h->role != PROBE_STANDBY)
+		return false;
+	return limit < 0 || (node && node->streaming && node->lag_bytes >= 0 &&
+			     (double)node->lag_bytes <= limit);
+}
+
+/* Does the primary wait for us?  It says so itself. */
+static bool
+is_synchronous(const struct health *h)
+{
+	const struct pgnode *node = health_node(h);
+	struct pairfile_peer peer;
+	char name[64];
+
+	if (h->role != PROBE_STANDBY || !node || !node->streaming)
+		return false;
+	pairfile_peer(&peer);
+	ha_node_name(name, sizeof(name));
+	return peer.known && peer.answers &&
+	       strstr(peer.state.sync_standbys, name);
+}
+
+static bool
+is_asynchronous(const struct health *h, const struct http_request *r)
+{
+	return is_replica(h, r) && !is_synchronous(h);
+}
+
+/* What Patroni's words ask for (its manual, "REST API"). */
+enum question {
+	PRIMARY,
+	REPLICA,
+	READ_ONLY,
+	SYNCHRONOUS,
+	READ_ONLY_SYNC,
+	ASYNCHRONOUS,
+	STANDBY_LEADER,
+	READINESS,
+	STATUS,
+};
+
+static bool
+is_so(enum question q, const struct health *h, const struct http_request *r)
+{
+	switch (q) {
+	case PRIMARY:
+		return is_primary(h);
+	case REPLICA:
+		return is_replica(h, r);
+	case READ_ONLY:
+		return is_primary(h) || is_replica(h, r);
+	case SYNCHRONOUS:
+		return is_synchronous(h);
+	case READ_ONLY_SYNC:
+		return is_primary(h) || is_synchronous(h);
+	case ASYNCHRONOUS:
+		return is_asynchronous(h, r);
+	case READINESS:
+		return is_primary(h) || is_replica(h, r);
+	case STATUS:
+		return true;
+	case STANDBY_LEADER:
+		return false; /* there are two nodes, and no other cluster */
+	}
+	return false;
+}
+
+static const struct {
+	const char *path;
+	enum question question;
+} words[] = {
+	{ "/", PRIMARY },
+	{ "/primary", PRIMARY },
+	{ "/master", PRIMARY },
+	{ "/leader", PRIMARY },
+	{ "/read-write", PRIMARY },
+	{ "/replica", REPLICA },
+	{ "/read-only", READ_ONLY },
+	{ "/sync", SYNCHRONOUS },
+	{ "/synchronous", SYNCHRONOUS },
+	{ "/read-only-sync", READ_ONLY_SYNC },
+	{ "/async", ASYNCHRONOUS },
+	{ "/asynchronous", ASYNCHRONOUS },
+	{ "/standby-leader", STANDBY_LEADER },
+	{ "/standby_leader", STANDBY_LEADER },
+	{ "/readiness", READINESS },
+	{ "/patroni", STATUS },
+	{ .path = NULL },
+};
+
+static void
+on_word(struct http_request *r, void *arg)
+{
+	struct buf b = BUF_INIT;
+	size_t i = 0;
+
+	while (words[i].path && strcmp(words[i].path, r->path) != 0)
+		i++;
+	if (!words[i].path) {
+		http_reply(r, 404, NULL, "", 0);
+		return;
+	}
+	health_patroni_json(&b, arg);
+	reply_json(r, is_so(words[i].question, arg, r), &b);
+}
+
+static void
+on_cluster(struct http_request *r, void *arg)
+{
+	struct buf b = BUF_INIT;
+
+	health_cluster_json(&b, arg);
+	reply_json(r, true, &b);
+}
+
+static void
+on_history(struct http_request *r, void *arg)
+{
+	struct buf b = BUF_INIT;
+
+	(void)arg;
+	health_history_json(&b);
+	reply_json(r, true, &b);
+}
+
+/* HAProxy asks by OPTIONS when it is told nothing else. */
+#define WORD(path)                                \
+	{ "GET", path, 0, true, on_word },        \
+	{                                         \
+		"OPTIONS", path, 0, true, on_word \
+	}
+
 const struct http_route health_routes[] = {
 	{ "GET", "/health", 0, true, on_health },
+	{ "GET", "/ready", 0, true, on_health },
 	{ "GET", "/readyz", 0, true, on_health },
+	{ "GET", "/live", 0, true, on_live },
 	{ "GET", "/livez", 0, true, on_live },
-	{ "GET", "/primary", 0, true, on_primary },
-	{ "GET", "/replica", 0, true, on_replica },
+	{ "GET", "/liveness", 0, true, on_live },
 	{ "GET", "/metrics", 0, true, on_metrics },
+	{ "GET", "/cluster", 0, true, on_cluster },
+	{ "GET", "/history", 0, true, on_history },
+	WORD("/"),
+	WORD("/primary"),
+	WORD("/master"),
+	WORD("/leader"),
+	WORD("/read-write"),
+	WORD("/replica"),
+	WORD("/read-only"),
+	WORD("/sync"),
+	WORD("/synchronous"),
+	WORD("/read-only-sync"),
+	WORD("/async"),
+	WORD("/asynchronous"),
+	WORD("/standby-leader"),
+	WORD("/standby_leader"),
+	WORD("/readiness"),
+	WORD("/patroni"),
 	{ .method = NULL },
 };

@@ -241,8 +241,10 @@ cell_color(const struct out_column *column, const char *cell)
 {
 	if (column->type != OUT_SEVERITY)
 		return NULL;
-	if (strcmp(cell, "error") == 0)
+	if (strcmp(cell, "error") == 0 || strcmp(cell, "failed") == 0)
 		return "\033[31m";
+	if (strcmp(cell, "ok") == 0)
+		return "\033[32m";
 	return strcmp(cell, "warning") == 0 ? "\033[33m" : NULL;
 }
 

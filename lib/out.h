@@ -33,8 +33,8 @@ enum out_type {
 	OUT_NUMBER,   /* text that is a JSON number; right-aligned */
 	OUT_BOOL,     /* "t"/"true" or "f"/"false" */
 	OUT_RAW,      /* text that is JSON already; shown as it is */
-	OUT_SEVERITY, /* text; on a terminal an error is red, a warning yellow
-		       */
+	OUT_SEVERITY, /* text; on a terminal "error" and "failed" are red,
+		       * "warning" is yellow, "ok" green */
 };
 
 struct out_column {

@@ -1,39 +1,71 @@
 #include "probe.h"
 
-#include <ctype.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "conf.h"
-#include "db.h"
-#include "httpc.h"
 #include "loop.h"
 
-/* A drained spool is empty; what is this old was passed over. */
-#define SPOOL_OLD_S 300
-
-static void probe_database(const struct probe *p, struct probe_result *r);
-static void probe_endpoint(const struct probe *p, struct probe_result *r);
-static void probe_spool(const struct probe *p, struct probe_result *r);
+#define FATAL    PROBE_FATAL
+#define DEGRADED PROBE_DEGRADED
+#define SHARED   PROBE_SHARED
 
 /* clang-format off */
 const struct probe probes[] = {
-	{ "database", PROBE_FATAL, 200, 400, 2, probe_database, "node_database" },
-	{ "dirxml", PROBE_FATAL, 5000, 1000, 2, probe_endpoint,
-	  "dirxml_listen" },
-	{ "cdr-ingest", PROBE_FATAL, 5000, 1000, 2, probe_endpoint,
-	  "cdr_listen" },
-	{ "cdr-spool", PROBE_DEGRADED, 10000, 1000, 1, probe_spool,
-	  "cdr_spool_dir" },
-	{ "cdr-partitions", PROBE_SHARED, 60000, 5000, 1, probe_partitions,
-	  "node_database" },
+	/* name, class, interval, timeout (ms), fall, rise */
+	{ "database", FATAL, 200, 400, 2, 1, probe_database, "node_database",
+	  "start PostgreSQL and read its log" },
+	{ "write", FATAL, 2000, 2000, 3, 1, probe_write, "node_database",
+	  "look for a full or slow disk below the data directory" },
+	{ "replication", DEGRADED, 1000, 1000, 2, 1, probe_replication,
+	  "node_database", "voip-failover status, then voip-failover rejoin" },
+	{ "dirxml", FATAL, 5000, 1000, 2, 1, probe_endpoint, "dirxml_listen",
+	  "systemctl restart voip-dirxml" },
+	{ "cdr-ingest", FATAL, 5000, 1000, 2, 1, probe_endpoint, "cdr_listen",
+	  "systemctl restart voip-cdr-ingest" },
+	{ "kamailio", FATAL, 2000, 1500, 2, 2, probe_kamailio, "kamailio_sip",
+	  "systemctl restart kamailio" },
+	{ "kamailio-rpc", DEGRADED, 10000, 1000, 2, 1, probe_kamailio_rpc,
+	  "kamailio_rpc", "see event_route[xhttp:request] of kamailio.cfg" },
+	{ "freeswitch", DEGRADED, 5000, 1000, 2, 2, probe_freeswitch,
+	  "freeswitch_event_socket", "systemctl restart freeswitch" },
+	{ "profiles", DEGRADED, 10000, 1000, 2, 1, probe_profiles,
+	  "health_profiles", "fs_cli -x 'sofia profile NAME restart'" },
+	{ "calls", DEGRADED, 10000, 1000, 1, 1, probe_calls,
+	  "freeswitch_event_socket", "see show calls in fs_cli" },
+	{ "registrations", DEGRADED, 10000, 1000, 1, 1, probe_registrations,
+	  "freeswitch_event_socket", "see show registrations in fs_cli" },
+	{ "gateways", SHARED, 10000, 1000, 2, 1, probe_gateways,
+	  "freeswitch_event_socket", "ask the carrier; voip-ext trunk list" },
+	{ "cdr-spool", DEGRADED, 10000, 1000, 1, 1, probe_spool,
+	  "cdr_spool_dir", "run voip-cdr-ingest, or wait for the database" },
+	{ "cdr-queue", SHARED, 10000, 1000, 2, 1, probe_queue, "node_database",
+	  "systemctl status voip-cdr-flush; voip-cdr dead list" },
+	{ "cdr-partitions", SHARED, 60000, 5000, 1, 1, probe_partitions,
+	  "node_database", "voip-prune; it makes the partitions" },
+	{ "disks", DEGRADED, 10000, 2000, 1, 1, probe_disks, "health_disks",
+	  "make room: voip-prune, old logs, old data directories" },
+	{ "inodes", DEGRADED, 10000, 2000, 1, 1, probe_inodes, "health_disks",
+	  "remove files: df -i tells where" },
+	{ "tmpfs", DEGRADED, 10000, 2000, 1, 1, probe_tmpfs, "health_tmpfs",
+	  "make room: recordings are moved to the disk from there" },
+	{ "clock", DEGRADED, 10000, 1000, 2, 1, probe_clock, "health_clock",
+	  "systemctl status chrony, or what keeps the time" },
+	{ "certificates", DEGRADED, 60000, 2000, 1, 1, probe_certificates,
+	  "health_certificates", "renew it and reload who serves it" },
+	{ "units", DEGRADED, 10000, 8000, 2, 1, probe_units, "health_units",
+	  "systemctl status, then start it" },
+	{ "lsyncd", DEGRADED, 10000, 1000, 2, 1, probe_lsyncd, "lsyncd_status",
+	  "read lsyncd's log, restart it" },
+	{ "address", DEGRADED, 1000, 500, 2, 1, probe_address,
+	  "virtual_address", "ip addr; journalctl -u keepalived" },
+	{ "keepalived", DEGRADED, 2000, 500, 2, 1, probe_keepalived,
+	  "peer_address", "journalctl -u keepalived; voip-failover status" },
+	{ "peer", SHARED, 1000, 500, 2, 1, probe_peer, "peer_address",
+	  "voip-failover status on both nodes" },
 	{ .name = NULL },
 };
 /* clang-format on */
@@ -41,11 +73,7 @@ const struct probe probes[] = {
 size_t
 probe_count(void)
 {
-	size_t n = 0;
-
-	while (probes[n].name)
-		n++;
-	return n;
+	return sizeof(probes) / sizeof(probes[0]) - 1;
 }
 
 const char *
@@ -65,29 +93,111 @@ probe_state_word(enum probe_state s)
 	return words[s];
 }
 
+const char *
+probe_role_word(enum probe_role role)
+{
+	static const char *const words[] = { "none", "primary", "standby" };
+
+	return words[role];
+}
+
+enum probe_class
+probe_class_of(const struct probe *p)
+{
+	const char *list = conf_str("health_fatal");
+	size_t len = strlen(p->name);
+
+	for (const char *at = list; (at = strstr(at, p->name)); at += len)
+		if ((at == list || strchr(", ", at[-1])) &&
+		    strchr(", ", at[len]))
+			return PROBE_FATAL;
+	return p->class;
+}
+
+bool
+probe_is_database(const struct probe *p)
+{
+	return p->run == probe_database || p->run == probe_write;
+}
+
+static void
+find(struct probe_result *r, enum probe_state state, const char *fmt,
+     va_list ap)
+{
+	r->state = state;
+	vsnprintf(r->detail, sizeof(r->detail), fmt, ap);
+	/* One line: hints are for people at a prompt. */
+	r->detail[strcspn(r->detail, "\n")] = '\0';
+}
+
 void
 probe_found(struct probe_result *r, enum probe_state state, const char *fmt,
 	    ...)
 {
 	va_list ap;
 
-	r->state = state;
 	va_start(ap, fmt);
-	vsnprintf(r->detail, sizeof(r->detail), fmt, ap);
+	find(r, state, fmt, ap);
 	va_end(ap);
-	/* One line: hints are for people at a prompt. */
-	r->detail[strcspn(r->detail, "\n")] = '\0';
+}
+
+void
+probe_worse(struct probe_result *r, enum probe_state state, const char *fmt,
+	    ...)
+{
+	va_list ap;
+
+	if (*r->detail && state <= r->state)
+		return;
+	va_start(ap, fmt);
+	find(r, state, fmt, ap);
+	va_end(ap);
+}
+
+void
+probe_labelled(struct probe_result *r, const char *metric, const char *label,
+	       const char *text, double value)
+{
+	size_t used = strlen(r->metrics);
+	char quoted[128];
+	size_t n = 0;
+	int len;
+
+	for (const char *p = label ? text : ""; *p && n < sizeof(quoted) - 3;
+	     p++) {
+		if (*p == '"' || *p == '\\')
+			quoted[n++] = '\\';
+		quoted[n++] = (unsigned char)*p < ' ' ? ' ' : *p;
+	}
+	quoted[n] = '\0';
+	len = label ? snprintf(r->metrics + used, sizeof(r->metrics) - used,
+			       "%s{%s=\"%s\"} %.15g\n", metric, label, quoted,
+			       value)
+		    : snprintf(r->metrics + used, sizeof(r->metrics) - used,
+			       "%s %.15g\n", metric, value);
+	/* A whole line or none. */
+	if (len < 0 || (size_t)len >= sizeof(r->metrics) - used)
+		r->metrics[used] = '\0';
 }
 
 void
 probe_value(struct probe_result *r, const char *metric, double value)
 {
-	for (size_t i = 0; i < PROBE_VALUES; i++)
-		if (!r->values[i].metric) {
-			r->values[i].metric = metric;
-			r->values[i].value = value;
-			return;
-		}
+	probe_labelled(r, metric, NULL, NULL, value);
+}
+
+void
+probe_each_word(const struct probe *p, struct probe_result *r,
+		void (*fn)(const char *word, struct probe_result *r))
+{
+	char *copy = strdup(conf_str(p->setting)), *save = NULL;
+
+	if (!copy)
+		probe_found(r, PROBE_FAILED, "out of memory");
+	for (char *word = strtok_r(copy, " ,\t", &save); word;
+	     word = strtok_r(NULL, " ,\t", &save))
+		fn(word, r);
+	free(copy);
 }
 
 void
@@ -96,129 +206,10 @@ probe_run(const struct probe *p, struct probe_result *r)
 	int64_t start = loop_now_ms();
 
 	memset(r, 0, sizeof(*r));
-	p->run(p, r);
+	if (p->setting && !*conf_str(p->setting))
+		probe_found(r, PROBE_OFF, "setting %s is empty", p->setting);
+	else
+		p->run(p, r);
 	r->took_ms = loop_now_ms() - start;
 	r->at = time(NULL);
-}
-
-/* --- PostgreSQL ------------------------------------------------------- */
-
-static void
-judge_standby(struct db *db, struct probe_result *r)
-{
-	struct db_result *rows = NULL;
-	struct verr e = VERR_INIT;
-
-	r->role = PROBE_STANDBY;
-	if (db_query(db, &rows,
-		     "select exists (select from pg_stat_wal_receiver "
-		     "where status = 'streaming')",
-		     0, NULL, &e) == -1)
-		probe_found(r, PROBE_FAILED, "%s", e.msg);
-	else if (db_rows(rows) == 1 && db_is_true(rows, 0, 0))
-		probe_found(r, PROBE_OK, "standby, streaming");
-	else
-		probe_found(r, PROBE_WARNING, "standby, not streaming");
-	db_result_free(rows);
-}
-
-/* A connection of its own each time: that one is to be had is half of it. */
-static void
-probe_database(const struct probe *p, struct probe_result *r)
-{
-	struct db_options o = { .conninfo = conf_str(p->setting),
-				.role = "voip_health",
-				.session_attrs = "any",
-				.retry = DB_RETRY_NEVER,
-				.timeout_ms = p->timeout_ms };
-	struct verr e = VERR_INIT;
-	struct db_server server = { 0 };
-	struct db *db = db_new(&o, &e);
-
-	if (!db || db_connect(db, &server, &e) == -1) {
-		probe_found(r, PROBE_FAILED, "%s", e.msg);
-	} else if (server.in_recovery) {
-		judge_standby(db, r);
-	} else {
-		r->role = PROBE_PRIMARY;
-		probe_found(r, server.read_only ? PROBE_FAILED : PROBE_OK,
-			    server.read_only ? "primary, read-only"
-					     : "primary, writable");
-	}
-	r->postmaster = server.postmaster;
-	db_free(db);
-}
-
-/* --- endpoints -------------------------------------------------------- */
-
-static void
-probe_endpoint(const struct probe *p, struct probe_result *r)
-{
-	struct verr e = VERR_INIT;
-	long status = 0;
-
-	if (!*conf_str(p->setting)) {
-		probe_found(r, PROBE_OFF, "setting %s is empty", p->setting);
-		return;
-	}
-	if (httpc_get(conf_str(p->setting), "/health", p->timeout_ms, &status,
-		      NULL, 0, &e) == -1) {
-		probe_found(r, PROBE_FAILED, "%s", e.msg);
-		return;
-	}
-	/* 503: it lives and something that it needs does not, which has a
-	 * probe of its own. */
-	probe_found(r, status == 200 ? PROBE_OK : PROBE_WARNING,
-		    "%s answers %ld", conf_str(p->setting), status);
-}
-
-/* --- the spool -------------------------------------------------------- */
-
-struct spool_census {
-	int64_t count;
-	time_t oldest;
-};
-
-static void
-count_record(DIR *dir, const char *name, struct spool_census *census)
-{
-	struct stat st;
-
-	/* The names of records begin with their time. */
-	if (!isdigit((unsigned char)name[0]) ||
-	    fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
-	    !S_ISREG(st.st_mode))
-		return;
-	if (census->count++ == 0 || st.st_mtime < census->oldest)
-		census->oldest = st.st_mtime;
-}
-
-static void
-probe_spool(const struct probe *p, struct probe_result *r)
-{
-	struct spool_census census = { 0 };
-	const char *path = conf_str(p->setting);
-	DIR *dir = opendir(path);
-	const struct dirent *entry;
-	int64_t age;
-
-	if (!dir && errno == ENOENT) {
-		probe_found(r, PROBE_OK, "empty");
-		return;
-	}
-	if (!dir) {
-		probe_found(r, PROBE_FAILED, "cannot read '%.150s': %s", path,
-			    strerror(errno));
-		return;
-	}
-	while ((entry = readdir(dir)))
-		count_record(dir, entry->d_name, &census);
-	closedir(dir);
-	age = census.count ? (int64_t)(time(NULL) - census.oldest) : 0;
-	if (census.count == 0)
-		probe_found(r, PROBE_OK, "empty");
-	else
-		probe_found(r, age > SPOOL_OLD_S ? PROBE_WARNING : PROBE_OK,
-			    "%" PRId64 " waiting, oldest %" PRId64 " s",
-			    census.count, age);
 }

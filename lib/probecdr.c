@@ -23,7 +23,8 @@ probe_partitions(const struct probe *p, struct probe_result *r)
 			    " from monitoring.cdr_default",
 			    0, NULL, &e) == -1)
 		probe_found(r,
-			    db && strcmp(db_sqlstate(db), "42P01") == 0
+			    db && (strcmp(db_sqlstate(db), "42P01") == 0 ||
+				   strcmp(db_sqlstate(db), "42501") == 0)
 				    ? PROBE_OFF
 				    : PROBE_FAILED,
 			    "%s", e.msg);

@@ -55,7 +55,10 @@ verdict_write(const struct verdict *v, struct verr *e)
 	if (!has_text("health", health) && put("health", health, e) == -1)
 		return -1;
 	snprintf(line, sizeof(line), "%d %" PRId64 " %" PRId64 " %s %s %d %s\n",
-		 VERSION_1, v->at_ms, v->valid_ms, v->fit ? "fit" : "unfit",
+		 VERSION_1, v->at_ms, v->valid_ms,
+		 !v->fit   ? "unfit"
+		 : v->held ? "held"
+			   : "fit",
 		 v->role, v->has_address, v->cause);
 	return put("verdict", line, e);
 }
@@ -99,7 +102,8 @@ verdict_read(struct verdict *v, struct verr *e)
 	if (!version)
 		return verr_set(e, VERR_NOTFOUND, "no verdict: '%s' is damaged",
 				path);
-	v->fit = strcmp(fit, "fit") == 0;
+	v->held = strcmp(fit, "held") == 0;
+	v->fit = v->held || strcmp(fit, "fit") == 0;
 	v->has_address = address;
 	age = verdict_now_ms() - v->at_ms;
 	if (age < 0 || age > v->valid_ms)

@@ -7,7 +7,8 @@
  *   health   "0" or "1": keepalived's track_file, where all but 0 is FAULT
  *   verdict  one line: "1 AT VALID FIT ROLE VIP CAUSE", AT in milliseconds of
  *            CLOCK_BOOTTIME (a jump of the clock changes nothing), VALID how
- *            long it may be believed, FIT "fit" or "unfit", ROLE "primary",
+ *            long it may be believed, FIT "fit", "held"
+ *            (unfit, but the peer is worse) or "unfit", ROLE "primary",
  *            "standby" or "none", VIP 0 or 1, CAUSE the rest, for people
  *
  * Each takes the place of the former by a rename.
@@ -22,6 +23,7 @@
 
 struct verdict {
 	bool fit;
+	bool held;        /* fit only since the peer is worse */
 	bool has_address; /* the virtual one is on an interface of ours */
 	char role[16];    /* of PostgreSQL: "primary" is one that is writable */
 	char cause[256];  /* why it is unfit, or ""; one line */

@@ -65,7 +65,8 @@ $$;
 
 grant usage on schema voip to voip_ext, voip_dirxml, voip_cdr_ingest,
 	voip_cdr_flush, voip_cdr, voip_rec, voip_prune, voip_api, voip_watch,
-	voip_reload, voip_health, voip_report, voip_tenant, kamailio;
+	voip_reload, voip_health, voip_failover, voip_report, voip_tenant,
+	kamailio;
 grant usage on schema kamailio to kamailio;
 grant usage on schema monitoring to voip_report, voip_health;
 
@@ -146,7 +147,7 @@ begin
 		('cdr_queue', 'select, update, delete',
 			'voip_cdr_flush'),
 		('cdr_queue', 'select (id, received_at, attempts)',
-			'voip_health'),
+			'voip_health, voip_failover'),
 		('cdr_queue', 'select (id, received_at, attempts, query_uuid)',
 			'voip_cdr'),
 		('cdr', 'select, insert', 'voip_cdr_flush'),

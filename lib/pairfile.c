@@ -1,0 +1,166 @@
+#include "pairfile.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf.h"
+#include "filereplace.h"
+#include "out.h"
+#include "verdict.h"
+
+#define PEER_MAX 16384
+/* Between two files that say the same. */
+#define QUIET_MS INT64_C(1000)
+
+static void
+path_of(char *path, size_t size, const char *name)
+{
+	snprintf(path, size, "%s/%s", conf_str("health_dir"), name);
+}
+
+/* --- keepalived ------------------------------------------------------- */
+
+int
+pairfile_tell_vrrp(enum ha_vrrp vrrp, struct verr *e)
+{
+	char path[4096], text[16];
+
+	path_of(path, sizeof(path), "vrrp");
+	snprintf(text, sizeof(text), "%s\n", ha_vrrp_word(vrrp));
+	return file_replace(path, text, strlen(text), 0644, false, e);
+}
+
+enum ha_vrrp
+pairfile_vrrp(void)
+{
+	struct verr ignored = VERR_INIT;
+	struct buf b = BUF_INIT;
+	enum ha_vrrp vrrp = HA_VRRP_NONE;
+	char path[4096];
+
+	path_of(path, sizeof(path), "vrrp");
+	if (file_read(path, 64, &b, &ignored) == 0) {
+		b.data[strcspn(b.data, "\n")] = '\0';
+		vrrp = ha_vrrp_from(b.data);
+	}
+	buf_release(&b);
+	return vrrp;
+}
+
+/* --- the peer --------------------------------------------------------- */
+
+/* What makes a difference to who reads it. */
+static bool
+says_the_same(const struct ha_state *a, const struct ha_state *b)
+{
+	return a->pg == b->pg && a->maintenance == b->maintenance &&
+	       a->streaming == b->streaming && a->timeline == b->timeline &&
+	       a->kept.vrrp == b->kept.vrrp &&
+	       strcmp(a->health, b->health) == 0;
+}
+
+int
+pairfile_tell_peer(const struct ha_state *state, const char *why,
+		   struct verr *e)
+{
+	static struct ha_state last;
+	static bool last_answers;
+	static int64_t last_ms = -QUIET_MS;
+	struct buf b = BUF_INIT, text = BUF_INIT;
+	char path[4096];
+	int rc;
+
+	if (last_answers == (state != NULL) &&
+	    verdict_now_ms() - last_ms < QUIET_MS &&
+	    (!state || says_the_same(state, &last)))
+		return 0;
+	last_ms = verdict_now_ms();
+	last_answers = state != NULL;
+	if (state) {
+		last = *state;
+		ha_state_write(&text, state);
+	}
+	buf_printf(&b, "{\"at\":%" PRId64 ",\"answers\":%s,\"why\":", last_ms,
+		   state ? "true" : "false");
+	out_json_string(&b, why, strlen(why));
+	buf_printf(&b, ",\"state\":%s}\n", state ? text.data : "null");
+	path_of(path, sizeof(path), "peer.json");
+	rc = buf_failed(&b) || buf_failed(&text)
+		     ? verr_set(e, VERR_RETRY, "out of memory")
+		     : file_replace(path, b.data, b.len, 0644, false, e);
+	buf_release(&b);
+	buf_release(&text);
+	return rc;
+}
+
+static void
+take_state(struct pairfile_peer *peer, const json_t *state)
+{
+	char *text = json_dumps(state, JSON_COMPACT);
+	struct verr ignored = VERR_INIT;
+
+	peer->answers =
+		text && ha_state_read(text, &peer->state, &ignored) == 0;
+	free(text);
+}
+
+void
+pairfile_peer(struct pairfile_peer *peer)
+{
+	struct verr ignored = VERR_INIT;
+	struct buf b = BUF_INIT;
+	json_t *object = NULL;
+	const char *why;
+	char path[4096];
+	int64_t age;
+
+	memset(peer, 0, sizeof(*peer));
+	path_of(path, sizeof(path), "peer.json");
+	if (file_read(path, PEER_MAX, &b, &ignored) == 0)
+		object = json_loads(b.data, 0, NULL);
+	buf_release(&b);
+	peer->at_ms = json_integer_value(json_object_get(object, "at"));
+	age = verdict_now_ms() - peer->at_ms;
+	peer->known = object && age >= 0 && age <= PAIRFILE_VALID_MS;
+	why = json_string_value(json_object_get(object, "why"));
+	snprintf(peer->why, sizeof(peer->why), "%s", why ? why : "");
+	if (json_is_true(json_object_get(object, "answers")))
+		take_state(peer, json_object_get(object, "state"));
+	json_decref(object);
+}
+
+bool
+pairfile_is_worse(const struct pairfile_peer *peer, bool primary,
+		  const char **why)
+{
+	const struct ha_state *s = &peer->state;
+	const struct {
+		bool is;
+		const char *why;
+	} reasons[] = {
+		{ !peer->answers, "the peer does not answer" },
+		{ peer->answers && s->pg != HA_PG_PRIMARY &&
+			  s->pg != HA_PG_STANDBY,
+		  "the peer's PostgreSQL does not answer" },
+		{ s->kept.fenced, "the peer is fenced" },
+		{ s->maintenance, "the peer is in maintenance" },
+		{ primary && s->pg == HA_PG_STANDBY && !s->streaming,
+		  "the peer does not stream" },
+		{ strcmp(s->health, "unfit") == 0 ||
+			  strcmp(s->health, "held") == 0,
+		  "the peer is unfit as well" },
+		{ strcmp(s->health, "unknown") == 0,
+		  "the peer has no verdict" },
+	};
+
+	for (size_t i = 0;
+	     peer->known && i < sizeof(reasons) / sizeof(*reasons); i++)
+		if (reasons[i].is) {
+			*why = reasons[i].why;
+			return true;
+		}
+	return false;
+}

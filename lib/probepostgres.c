@@ -1,0 +1,274 @@
+/* PostgreSQL of this node: role, writing, replication, the CDR queue. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf.h"
+#include "db.h"
+#include "hanode.h"
+#include "probe.h"
+
+static struct db *
+connection(const struct probe *p, struct verr *e)
+{
+	/* A commit here must not wait for a standby that may be gone. */
+	static const char *const session[] = {
+		"set synchronous_commit to local",
+		NULL,
+	};
+	const struct db_options o = {
+		.conninfo = conf_str(p->setting),
+		.role = "voip_health",
+		.session_attrs = "any",
+		.retry = DB_RETRY_NEVER,
+		.timeout_ms = p->timeout_ms,
+		.session_sql = p->run == probe_write ? session : NULL,
+	};
+
+	return db_new(&o, e);
+}
+
+/* A connection of its own each time: that one is to be had is half of it. */
+void
+probe_database(const struct probe *p, struct probe_result *r)
+{
+	struct verr e = VERR_INIT;
+	struct db_server server = { 0 };
+	struct db *db = connection(p, &e);
+
+	if (!db || db_connect(db, &server, &e) == -1) {
+		probe_found(r, PROBE_FAILED, "%s", e.msg);
+	} else if (server.in_recovery) {
+		r->role = PROBE_STANDBY;
+		probe_found(r, PROBE_OK, "standby");
+	} else {
+		r->role = PROBE_PRIMARY;
+		probe_found(r, server.read_only ? PROBE_FAILED : PROBE_OK,
+			    server.read_only ? "primary, read-only"
+					     : "primary, writable");
+	}
+	r->postmaster = server.postmaster;
+	db_free(db);
+}
+
+/* A write that leaves nothing behind, but must reach the disk. */
+void
+probe_write(const struct probe *p, struct probe_result *r)
+{
+	static const char sql[] = "select pg_logical_emit_message(true, "
+				  "'voip-health', 'writable')";
+	struct verr e = VERR_INIT;
+	struct db_server server = { 0 };
+	struct db *db = connection(p, &e);
+
+	if (!db || db_connect(db, &server, &e) == -1)
+		probe_found(r, PROBE_FAILED, "%s", e.msg);
+	else if (server.in_recovery)
+		probe_found(r, PROBE_OK, "a standby, not tried");
+	else if (db_query(db, NULL, sql, 0, NULL, &e) == -1)
+		probe_found(r, PROBE_FAILED, "cannot write: %s", e.msg);
+	else
+		probe_found(r, PROBE_OK, "written");
+	db_free(db);
+}
+
+/* --- replication ------------------------------------------------------ */
+
+/* What pgnode_look() leaves out; one row. */
+static const char more_sql[] =
+	"select pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0') as received,"
+	" pg_wal_lsn_diff(case when pg_is_in_recovery()"
+	"  then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end,"
+	"  '0/0') as location,"
+	" coalesce(extract(epoch from pg_last_xact_replay_timestamp()), 0)"
+	"  as replayed_at,"
+	" (select extract(epoch from clock_timestamp() - last_msg_receipt_time)"
+	"  from pg_stat_wal_receiver) as message_age,"
+	" (select count(*) from pg_settings where pending_restart) as pending,"
+	" current_setting('server_version_num') as version,"
+	" extract(epoch from pg_postmaster_start_time()) as started,"
+	" (select count(*) from pg_stat_replication"
+	"  where state = 'streaming') as standbys,"
+	" (select count(*) from pg_stat_replication"
+	"  where sync_state in ('sync', 'quorum')) as sync,"
+	" (select max(case when pg_is_in_recovery() then 0"
+	"  else pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) end)"
+	"  from pg_replication_slots) as held";
+
+static double
+number(const struct db_result *rows, const char *column)
+{
+	const char *value = db_field(rows, 0, column);
+
+	return value ? strtod(value, NULL) : -1;
+}
+
+static void
+judge_standby(struct probe_result *r)
+{
+	const struct pgnode *n = &r->node;
+
+	probe_value(r, "voip_replication_streaming", n->streaming);
+	if (n->lag_bytes >= 0)
+		probe_value(r, "voip_replication_lag_bytes",
+			    (double)n->lag_bytes);
+	if (n->lag_ms >= 0)
+		probe_value(r, "voip_replication_lag_seconds",
+			    (double)n->lag_ms / 1000);
+	if (!n->streaming)
+		probe_found(r, PROBE_FAILED,
+			    "standby, disconnected; how far behind is unknown");
+	else if (n->replay_paused)
+		probe_found(r, PROBE_WARNING,
+			    "standby, replay is paused, %" PRId64
+			    " bytes behind",
+			    n->lag_bytes);
+	else
+		probe_found(r,
+			    n->lag_bytes > conf_bytes("health_lag_bytes")
+				    ? PROBE_WARNING
+				    : PROBE_OK,
+			    "standby of %s, streaming, %" PRId64 " bytes and "
+			    "%" PRId64 " ms behind",
+			    n->upstream, n->lag_bytes, n->lag_ms);
+}
+
+static void
+judge_primary(struct probe_result *r, double standbys, double sync, double held)
+{
+	bool pair = *conf_str("peer_address") != '\0';
+
+	probe_value(r, "voip_replication_standbys", standbys);
+	if (held >= 0)
+		probe_value(r, "voip_replication_slot_bytes", held);
+	if (*r->node.sync_standbys && sync < 1)
+		probe_found(r, PROBE_FAILED,
+			    "primary, commits wait for a synchronous standby "
+			    "('%.80s')",
+			    r->node.sync_standbys);
+	else if (standbys < 1 && pair)
+		probe_found(r, PROBE_WARNING, "primary, no standby streams");
+	else
+		probe_found(r, PROBE_OK,
+			    "primary of timeline %" PRId64 ", %.0f standby%s",
+			    r->node.timeline, standbys,
+			    standbys == 1 ? "" : "s");
+}
+
+/* Patroni's names, so that its dashboards go on. */
+static void
+add_patroni(struct probe_result *r, const struct db_result *rows)
+{
+	const struct pgnode *n = &r->node;
+	char name[64];
+	const struct {
+		const char *metric;
+		double value;
+	} values[] = {
+		{ "patroni_postgres_running", 1 },
+		{ "patroni_postmaster_start_time", number(rows, "started") },
+		{ "patroni_primary", n->primary },
+		{ "patroni_replica", !n->primary },
+		{ "patroni_standby_leader", 0 },
+		{ "patroni_sync_standby", 0 },
+		{ "patroni_quorum_standby", 0 },
+		{ "patroni_xlog_location",
+		  n->primary ? number(rows, "location") : 0 },
+		{ "patroni_xlog_received_location",
+		  n->primary ? 0 : number(rows, "received") },
+		{ "patroni_xlog_replayed_location",
+		  n->primary ? 0 : number(rows, "location") },
+		{ "patroni_xlog_replayed_timestamp",
+		  n->primary ? 0 : number(rows, "replayed_at") },
+		{ "patroni_xlog_paused", n->replay_paused },
+		{ "patroni_postgres_streaming", n->streaming },
+		{ "patroni_postgres_in_archive_recovery",
+		  !n->primary && !n->streaming },
+		{ "patroni_postgres_server_version", number(rows, "version") },
+		{ "patroni_postgres_timeline", (double)n->timeline },
+		{ "patroni_pending_restart", number(rows, "pending") > 0 },
+	};
+
+	ha_node_name(name, sizeof(name));
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		if (values[i].value >= 0)
+			probe_labelled(r, values[i].metric, "name", name,
+				       values[i].value);
+}
+
+void
+probe_replication(const struct probe *p, struct probe_result *r)
+{
+	struct db_result *rows = NULL;
+	struct verr e = VERR_INIT;
+	struct db *db = connection(p, &e);
+	char name[64];
+
+	if (!db || pgnode_look(db, &r->node, &e) == -1 ||
+	    db_query(db, &rows, more_sql, 0, NULL, &e) == -1 ||
+	    db_rows(rows) != 1) {
+		ha_node_name(name, sizeof(name));
+		probe_labelled(r, "patroni_postgres_running", "name", name, 0);
+		probe_found(r, PROBE_FAILED, "%s", e.msg);
+		goto out;
+	}
+	r->has_node = true;
+	if (r->node.primary)
+		judge_primary(r, number(rows, "standbys"), number(rows, "sync"),
+			      number(rows, "held"));
+	else
+		judge_standby(r);
+	if (!r->node.primary && number(rows, "message_age") >= 0)
+		probe_value(r, "voip_replication_message_age_seconds",
+			    number(rows, "message_age"));
+	add_patroni(r, rows);
+out:
+	db_result_free(rows);
+	db_free(db);
+}
+
+/* --- the CDR queue ---------------------------------------------------- */
+
+void
+probe_queue(const struct probe *p, struct probe_result *r)
+{
+	/* Counting a long queue would take longer than knowing is worth. */
+	static const char sql[] =
+		"select (select count(*) from"
+		"  (select id from voip.cdr_queue limit 100000) as q)"
+		"  as records,"
+		" (select extract(epoch from clock_timestamp() - received_at)"
+		"  from voip.cdr_queue order by id limit 1) as oldest_seconds";
+	struct db_result *rows = NULL;
+	struct verr e = VERR_INIT;
+	struct db *db = connection(p, &e);
+	double age, limit = (double)conf_ms("health_queue_age");
+
+	if (!db || db_query(db, &rows, sql, 0, NULL, &e) == -1 ||
+	    db_rows(rows) != 1) {
+		/* No such table, or not for us: there is no queue here. */
+		probe_found(r,
+			    db && (strcmp(db_sqlstate(db), "42P01") == 0 ||
+				   strcmp(db_sqlstate(db), "42501") == 0)
+				    ? PROBE_OFF
+				    : PROBE_WARNING,
+			    "%s", e.msg);
+	} else {
+		age = number(rows, "oldest_seconds");
+		probe_value(r, "voip_cdr_queue_records",
+			    number(rows, "records"));
+		probe_value(r, "voip_cdr_queue_oldest_seconds",
+			    age > 0 ? age : 0);
+		if (age < 0)
+			probe_found(r, PROBE_OK, "empty");
+		else
+			probe_found(r,
+				    age * 1000 > limit ? PROBE_WARNING
+						       : PROBE_OK,
+				    "%.0f waiting, oldest %.0f s",
+				    number(rows, "records"), age);
+	}
+	db_result_free(rows);
+	db_free(db);
+}
