@@ -59,7 +59,7 @@ PROGRAMS := $(call binaries,bin,bin)
 TESTBINS := $(call binaries,tests/unit,unit) $(call binaries,tests/tool,tool)
 FUZZERS  := $(call binaries,tests/fuzz,fuzz)
 SOURCES  := $(wildcard lib/*.[ch] bin/*.c tests/unit/*.[ch] tests/tool/*.c tests/tool/lib/*.[ch] tests/fuzz/*.c)
-SHELL_SCRIPTS := etc/freeswitch/static-files tests/deps tests/check/pg18 .ci/run $(wildcard tests/*/run tests/*.bash)
+SHELL_SCRIPTS := etc/freeswitch/static-files tests/deps tests/check/pg18 .ci/run $(wildcard tests/*/run tests/*.bash tests/ha/*.bash)
 
 .PHONY: lint-format lint-cppcheck lint-shell lint-manuals lint-clang
 .PHONY: all tests check check-chaos demo bench fuzz lint install clean deps

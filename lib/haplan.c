@@ -7,7 +7,7 @@
 #define LOST_ADDRESS  (HA_ON_BACKUP | HA_ON_FAULT | HA_ON_STOP)
 #define PG_DOWN       (HA_PG_DOWN_PRIMARY | HA_PG_DOWN_STANDBY)
 #define PG_MAY_WRITE  (HA_PG_PRIMARY | HA_PG_HUNG)
-#define PEER_NO_WRITE (HA_PEER_OFF | HA_PEER_STANDBY)
+#define PEER_NO_WRITE (HA_PEER_OFF | HA_PEER_BEHIND | HA_PEER_STANDBY)
 #define PEER_WRITES   (HA_PEER_PRIMARY | HA_PEER_NEWER | HA_PEER_OLDER)
 #define PEER_LEADS    (HA_PEER_PRIMARY | HA_PEER_NEWER)
 #define NOT_LOST      (HA_WITNESS_NONE | HA_WITNESS_SEEN)
@@ -121,6 +121,10 @@ const struct ha_row ha_rows[] = {
 	{ { HA_ON_TICK, ANY, HA_NOT_HELD, HA_PG_DOWN_PRIMARY, HA_CLEAR,
 	    PEER_NO_WRITE, ANY, ANY, ANY },
 	  HA_START, "the peer has seen no other primary since" },
+	{ { HA_ON_TICK, ANY, HA_NOT_HELD, HA_PG_DOWN_STANDBY, HA_FENCED,
+	    HA_PEER_BEHIND, ANY, ANY, ANY },
+	  HA_START, "nobody writes, and this node was promoted last: it waits"
+	  " as a standby for the address" },
 	{ { HA_ON_TICK, ANY, HA_NOT_HELD, PG_DOWN, ANY, ANY, ANY, ANY, ANY },
 	  HA_WAIT, "a former primary does not start before it knows its"
 	  " peer" },
@@ -143,7 +147,7 @@ static const char *const values[HA_FACTS][VALUES] = {
 	{ "stopped primary", "stopped standby", "hung", "standby", "primary" },
 	{ "clear", "fenced", "trusted" },
 	{ "none", "silent", "off", "standby", "primary", "newer primary",
-	  "older primary", "ahead", "astray" },
+	  "older primary", "ahead", "astray", "behind" },
 	{ "none", "seen", "lost" },
 	{ "none", "set" },
 	{ "consistency", "availability" },

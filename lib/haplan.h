@@ -55,6 +55,7 @@ enum ha_peer {
 	HA_PEER_NEWER = 1 << 5,   /* a primary with a higher timeline */
 	HA_PEER_OLDER = 1 << 6,   /* a primary with a lower one */
 	HA_PEER_AHEAD = 1 << 7,   /* cannot write; knows a higher timeline */
+	HA_PEER_BEHIND = 1 << 9,  /* off; knows only lower timelines */
 	HA_PEER_ASTRAY = 1 << 8,  /* another system identifier: not our pair */
 };
 

@@ -370,5 +370,7 @@ ha_peer_of(const struct ha_state *own, const struct ha_state *peer)
 	}
 	if (latest(peer) > latest(own))
 		return HA_PEER_AHEAD;
-	return peer->pg == HA_PG_STANDBY ? HA_PEER_STANDBY : HA_PEER_OFF;
+	if (peer->pg == HA_PG_STANDBY)
+		return HA_PEER_STANDBY;
+	return latest(peer) < latest(own) ? HA_PEER_BEHIND : HA_PEER_OFF;
 }

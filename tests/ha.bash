@@ -5,22 +5,30 @@
 #   ha_up               namespaces, a fresh pair, programs and keepalived; node1
 #                       has the address when it returns
 #   ha_down             stops everything and removes the namespaces
+#   ha_remove           the directory, too
+#   ha_settle           as ha_up, unless the pair is well already; $p is the
+#                       number of the primary, $s of the other
 #   ha_node N COMMAND   on node N, as the user of PostgreSQL
 #   ha_sql N SQL        asks the server of node N by its socket
-#   ha_fault NAME       does NAME to node1
-#   ha_heal             undoes what a fault did to the network
+#   ha_await COMMAND    until it succeeds, 90 s at most
+#
+# tests/ha/fault.bash: what is done to the pair, and what the client sees.
+# Both need $top (the tree) and $build (its programs).
 #
 # Addresses: node1 10.77.0.101, node2 10.77.0.102, client and witness 10.77.0.1,
 # the virtual one 10.77.0.100.  The names of the namespaces have the pid of the
 # test, so several can run.
 
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # $top, $build: helper.bash
+# shellcheck disable=SC2154,SC2034 # $top, $build: of the caller; $p, $s: his
 
 ha_bin=${PG_BIN:-$(find /usr/lib/postgresql -name initdb -printf '%h\n' |
 	sort -V | tail -n 1)}
 ha_vip=10.77.0.100
 ha_client=10.77.0.1
+
+# Nothing of the caller's may lead elsewhere, nor keep his descriptors open.
+ha_clean=(env -u PGHOST -u PGUSER -u PGDATABASE -u VOIP_DATABASE)
 
 ha_user() {
 	(cd / && exec setpriv --reuid postgres --regid postgres --clear-groups \
@@ -28,7 +36,7 @@ ha_user() {
 }
 
 ha_ns() { # NAME of a namespace
-	echo "voip$$-$1"
+	echo "voip${ha##*.}-$1"
 }
 
 ha_in() { # NAME COMMAND...
@@ -43,12 +51,13 @@ ha_node() {
 	local n=$1
 
 	shift
-	ha_in "n$n" env VOIP_CONFIG="$ha/n$n/voip.conf" \
-		setpriv --reuid postgres --regid postgres --clear-groups "$@" 3>&-
+	(cd / && ha_in "n$n" "${ha_clean[@]}" VOIP_CONFIG="$ha/n$n/voip.conf" \
+		setpriv --reuid postgres --regid postgres --clear-groups \
+		"$@") 3>&-
 }
 
 ha_sql() { # N SQL
-	psql -XqAt -h "$ha/n$1" -U postgres -d voip_platform -c "$2"
+	PGCONNECT_TIMEOUT=5 timeout 10 psql -XqAt -h "$ha/n$1" -U postgres -d voip_platform -c "$2"
 }
 
 ha_pg_conf() { # N
@@ -91,8 +100,18 @@ ha_ctl() { # N ARGUMENT...: pg_ctl within the namespace
 	local n=$1
 
 	shift
-	ha_node "$n" "$ha_bin/pg_ctl" -D "$ha/data/n$n" -s -w \
+	ha_node "$n" "$ha_bin/pg_ctl" -D "$ha/data/n$n" -s -w -t 60 \
 		-l "$ha/n$n/pg.log" -o "$(ha_pg_options "$n")" "$@" </dev/null
+}
+
+ha_answers() { # N
+	"$ha_bin/pg_isready" -q -h "$ha/n$1"
+}
+
+ha_start_server() { # N
+	ha_start "$1" pg_ctl "$ha_bin/pg_ctl" -D "$ha/data/n$1" -s -W \
+		-l "$ha/n$1/pg.log" -o "$(ha_pg_options "$1")" start
+	ha_await ha_answers "$1"
 }
 
 ha_voip_conf() { # N
@@ -120,6 +139,7 @@ ha_voip_conf() { # N
 	peer_slot=node$((3 - $1))
 	own_slot=node$1
 	witnesses=$ha_client
+	${ha_settings:-}
 	dirxml_listen=
 	cdr_listen=
 	cdr_spool_dir=$ha/n$1/spool
@@ -136,6 +156,7 @@ ha_network() {
 	ip -n "$(ha_ns sw)" link add br0 type bridge stp_state 0 \
 		forward_delay 0 mcast_snooping 0
 	ip -n "$(ha_ns sw)" link set br0 up
+	ha_in cl sysctl -qw net.ipv4.icmp_ratelimit=0
 	for n in n1 n2 cl; do
 		ip -n "$(ha_ns sw)" link add "p$n" type veth peer name eth0 \
 			netns "$(ha_ns "$n")"
@@ -148,15 +169,9 @@ ha_network() {
 	ip -n "$(ha_ns cl)" addr add $ha_client/24 dev eth0
 }
 
-ha_await_streaming() { # N of the primary
-	local i
-
-	for ((i = 0; i < 600; i++)); do
-		[ "$(ha_sql "$1" "select count(*) from pg_stat_replication
-			where state = 'streaming'" 2>/dev/null)" = 1 ] && return
-		sleep 0.05
-	done
-	return 1
+ha_streams() { # N of the primary
+	[ "$(ha_sql "$1" "select count(*) from pg_stat_replication
+		where state = 'streaming'" 2>/dev/null)" = 1 ]
 }
 
 ha_build() {
@@ -164,7 +179,10 @@ ha_build() {
 
 	ha=$(mktemp -d /tmp/voip-ha.XXXXXX)
 	chmod 755 "$ha"
-	mkdir -p "$ha"/{data,golden,n1/run,n1/state,n2/run,n2/state}
+	mkdir -p "$ha"/{bin,data,golden,n1/run,n1/state,n2/run,n2/state}
+	# The user of PostgreSQL may not get to ours.
+	cp "$build"/bin/voip-{failover,health,healthd} "$build/tool/ha-init" \
+		"$ha/bin"
 	printf '%064d\n' 7 >"$ha/peer.key"
 	chmod 640 "$ha/peer.key"
 	for n in 1 2; do
@@ -184,8 +202,8 @@ ha_build() {
 		ha_pg_conf $n >"$ha/n$n/postgresql.conf"
 	done
 	rm "$ha"/data/n1/{postgresql,pg_hba,pg_ident}.conf
-	ha_ctl 1 start
-	PGHOST=$ha/n1 ha_load
+	ha_start_server 1
+	ha_load || return
 	ha_sql 1 "create table public.w (src text, id bigint,
 		at timestamptz default clock_timestamp(), primary key (src, id));
 		grant usage on schema public to public;
@@ -199,8 +217,8 @@ ha_build() {
 	ha_follow_conf 2 >>"$ha/data/n2/postgresql.auto.conf"
 	: >"$ha/data/n2/standby.signal"
 	chown postgres "$ha/data/n2/standby.signal"
-	ha_ctl 2 start
-	ha_await_streaming 1
+	ha_start_server 2
+	ha_await ha_streams 1
 	ha_ctl 1 -m fast stop
 	ha_ctl 2 -m fast stop
 	for file in n1 n2; do
@@ -211,7 +229,8 @@ ha_build() {
 
 # The schema, as cluster_load of cluster.bash does it.
 ha_load() {
-	local file psql=(psql -XqAt -U postgres -v ON_ERROR_STOP=1)
+	local file psql=(psql -XqAt -h "$ha/n1" -U postgres
+		-v ON_ERROR_STOP=1)
 
 	cd "$top" || return
 	"${psql[@]}" -d postgres -1 -f sql/cluster.sql >/dev/null
@@ -226,8 +245,8 @@ ha_load() {
 
 ha_keepalived_conf() { # N
 	sed -e "s|@NODE@|node$1|; s|@USER@|postgres|; s|@RUN@|$ha/n$1/run|" \
-		-e "s|@HEALTH@|/usr/bin/env VOIP_CONFIG=$ha/n$1/voip.conf $build/bin/voip-health|" \
-		-e "s|@FAILOVER@|$build/bin/voip-failover|" \
+		-e "s|@HEALTH@|/usr/bin/env VOIP_CONFIG=$ha/n$1/voip.conf $ha/bin/voip-health|" \
+		-e "s|@FAILOVER@|$ha/bin/voip-failover|" \
 		-e "s|@INTERFACE@|eth0|; s|@ADVERT@|${ha_advert:-0.3}|" \
 		-e "s|@OWN@|$(ha_address "$1")|" \
 		-e "s|@PEER@|$(ha_address $((3 - $1)))|" \
@@ -239,26 +258,35 @@ ha_start() { # N NAME COMMAND...
 	local n=$1 name=$2
 
 	shift 2
-	ip netns exec "$(ha_ns "n$n")" env VOIP_CONFIG="$ha/n$n/voip.conf" \
+	rm -f "$ha/n$n/$name.pid"
+	(cd / && exec ip netns exec "$(ha_ns "n$n")" "${ha_clean[@]}" \
+		VOIP_CONFIG="$ha/n$n/voip.conf" \
 		setpriv --reuid postgres --regid postgres --clear-groups \
-		"$@" >>"$ha/n$n/$name.log" 2>&1 </dev/null 3>&- &
-	echo $! >"$ha/n$n/$name.pid"
+		"$ha/bin/ha-init" "$ha/n$n/$name.pid" \
+		"$@") >>"$ha/n$n/$name.log" 2>&1 </dev/null 3>&- &
+	ha_await test -s "$ha/n$n/$name.pid"
 }
 
 ha_start_keepalived() { # N
 	local n=$1
 
 	ha_keepalived_conf "$n" >"$ha/n$n/keepalived.conf"
-	ip netns exec "$(ha_ns "n$n")" keepalived -n -l -D -G -P \
+	rm -f "$ha/n$n"/{keepalived,ka,vrrp}.pid
+	(cd / && exec ip netns exec "$(ha_ns "n$n")" \
+		"$ha/bin/ha-init" "$ha/n$n/keepalived.pid" keepalived -n -l -D -G -P \
 		-f "$ha/n$n/keepalived.conf" -p "$ha/n$n/ka.pid" \
-		-r "$ha/n$n/vrrp.pid" >>"$ha/n$n/keepalived.log" 2>&1 \
+		-r "$ha/n$n/vrrp.pid") >>"$ha/n$n/keepalived.log" 2>&1 \
 		</dev/null 3>&- &
-	echo $! >"$ha/n$n/keepalived.pid"
+	ha_await test -s "$ha/n$n/keepalived.pid"
 }
 
-ha_start_programs() { # N
-	ha_start "$1" failover "$build/bin/voip-failover" follow
-	ha_start "$1" health "$build/bin/voip-health" --listen 127.0.0.1:8083
+ha_start_failover() { # N
+	ha_start "$1" failover "$ha/bin/voip-failover" follow
+	ha_await test -p "$ha/n$1/run/keepalived.fifo"
+}
+
+ha_start_health() { # N
+	ha_start "$1" health "$ha/bin/voip-healthd" --listen 127.0.0.1:8083
 }
 
 ha_has_vip() { # N
@@ -266,49 +294,99 @@ ha_has_vip() { # N
 }
 
 ha_await() { # COMMAND...: until it succeeds
-	local i
+	local end=$((SECONDS + 90))
 
-	for ((i = 0; i < 600; i++)); do
-		"$@" >/dev/null 2>&1 && return
-		sleep 0.05
+	until "$@" >/dev/null 2>&1; do
+		[ "$SECONDS" -lt "$end" ] || {
+			echo "in vain: $*" >&2
+			return 1
+		}
+		read -rt 0.03 <> <(:) || :
 	done
-	echo "in vain: $*" >&2
-	return 1
 }
 
 ha_up() {
 	local n
 
-	ha_network
+	ha_network || return
 	for n in 1 2; do
 		rm -rf "$ha/data/n$n" "$ha/n$n/run" "$ha/n$n/state"
 		cp -a "$ha/golden/n$n" "$ha/data/n$n"
 		mkdir "$ha/n$n/run" "$ha/n$n/state"
 		chown postgres:postgres "$ha/n$n/run" "$ha/n$n/state"
 		rm -f "$ha/n$n"/*.log
-		ha_ctl $n start
+		ha_start_server $n || return
 	done
-	ha_await_streaming 1
-	ha_start_programs 1
-	ha_start_programs 2
-	ha_await test -p "$ha/n1/run/keepalived.fifo"
-	ha_await test -p "$ha/n2/run/keepalived.fifo"
+	ha_await ha_streams 1 || return
+	for n in 1 2; do
+		ha_start_failover $n || return
+		ha_start_health $n || return
+	done
 	ha_start_keepalived 1
-	ha_await ha_has_vip 1
+	ha_await ha_has_vip 1 || return
 	ha_start_keepalived 2
-	ha_await grep -q 'step=\|"action":"hold"' "$ha/n1/state/journal.jsonl"
+	ha_await ha_is_well 1 2
+}
+
+# What a machine does when it has been switched on: PostgreSQL is not started,
+# voip-failover decides that.
+ha_boot() { # N
+	local n=$1
+
+	rm -rf "$ha/n$n/run"
+	mkdir "$ha/n$n/run"
+	chown postgres:postgres "$ha/n$n/run"
+	ha_start_failover "$n" || return
+	[ "${2:-}" = blind ] || ha_start_health "$n" || return
+	ha_start_keepalived "$n"
+}
+
+ha_is_alive() { # N NAME
+	[ -s "$ha/n$1/$2.pid" ] && kill -0 "$(cat "$ha/n$1/$2.pid")"
+}
+
+# PRIMARY has the address and writes, OTHER streams from it, all programs run.
+ha_is_well() { # PRIMARY OTHER
+	local n name
+
+	for n in 1 2; do
+		for name in failover health keepalived; do
+			ha_is_alive $n $name || return
+		done
+	done
+	ha_has_vip "$1" && ! ha_has_vip "$2" && ha_streams "$1" &&
+		[ "$(ha_primaries)" = "$1" ] && ha_is_standby "$2" &&
+		grep -q '"held":true' "$ha/n$1/state/state.json" &&
+		! grep -q '"doing":"[^"]' "$ha"/n?/state/state.json &&
+		[ "$(cat "$ha/n1/run/health")$(cat "$ha/n2/run/health")" = 00 ]
+}
+
+ha_is_settled() {
+	ha_is_well 1 2 || ha_is_well 2 1
+}
+
+ha_settle() {
+	if ! ip netns list 2>/dev/null | grep -q "^$(ha_ns n1)\b"; then
+		ha_up || return
+	elif ! ha_is_settled; then
+		ha_down
+		ha_up || return
+	fi 2>/dev/null
+	p=1 s=2
+	ha_has_vip 1 || p=2 s=1
 }
 
 ha_delete_network() {
-	local n pid
+	local n pid end
 
 	for n in n1 n2 cl sw; do
 		ip netns list | grep -q "^$(ha_ns "$n")\b" || continue
-		for pid in $(ip netns pids "$(ha_ns "$n")"); do
-			kill -KILL "$pid" 2>/dev/null
-		done
-		while [ -n "$(ip netns pids "$(ha_ns "$n")")" ]; do
-			sleep 0.02
+		end=$((SECONDS + 20))
+		while pid=$(ip netns pids "$(ha_ns "$n")") && [ -n "$pid" ] &&
+			[ "$SECONDS" -lt "$end" ]; do
+			# shellcheck disable=SC2086 # one word each
+			kill -KILL $pid 2>/dev/null
+			read -rt 0.03 <> <(:) || :
 		done
 		ip netns del "$(ha_ns "$n")"
 	done
@@ -319,86 +397,9 @@ ha_down() {
 	rm -rf "$ha/data"/*
 }
 
-# --- faults ---------------------------------------------------------------
-
-ha_pid() { # N NAME
-	cat "$ha/n$1/$2.pid"
-}
-
-ha_postmaster() { # N
-	head -n 1 "$ha/data/n$1/postmaster.pid"
-}
-
-ha_fault() {
-	local pm
-
-	pm=$(ha_postmaster 1)
-	case $1 in
-	kill9) kill -KILL "$pm" ;;
-	freeze) kill -STOP "$pm" ;;
-	stop) ha_ctl 1 -m fast stop ;;
-	keepalived-stop) kill -TERM "$(ha_pid 1 keepalived)" ;;
-	keepalived-kill) kill -KILL "$(ha_pid 1 ka)" "$(ha_pid 1 vrrp)" ;;
-	death)
-		ip -n "$(ha_ns sw)" link set pn1 down
-		ip netns pids "$(ha_ns n1)" | xargs kill -KILL
-		;;
-	cable) ip -n "$(ha_ns sw)" link set pn1 down ;;
-	silent) ip -n "$(ha_ns sw)" link set pn1 nomaster ;;
-	between)
-		ip -n "$(ha_ns sw)" link set pn1 type bridge_slave isolated on
-		ip -n "$(ha_ns sw)" link set pn2 type bridge_slave isolated on
-		;;
-	esac
-}
-
-ha_heal() {
-	ip -n "$(ha_ns sw)" link set pn1 master br0 up
-	ip -n "$(ha_ns sw)" link set pn1 type bridge_slave isolated off
-	ip -n "$(ha_ns sw)" link set pn2 type bridge_slave isolated off
-}
-
-# --- what the client sees -------------------------------------------------
-
-# Writes to the virtual address each 20 ms; the answers in $ha/writer.
-ha_write() {
-	ip netns exec "$(ha_ns cl)" env VOIP_CONFIG=/dev/null \
-		VOIP_DATABASE="host=$ha_vip user=writer dbname=voip_platform" \
-		VOIP_DATABASE_CONNECT_TIMEOUT=400ms \
-		"$build/tool/ha-writer" w 20 >"$ha/writer" 2>/dev/null 3>&- &
-	ha_writer=$!
-	ha_await grep -q ' OK node1$' "$ha/writer"
-}
-
-ha_stop_writing() {
-	ha_await kill -TERM "$ha_writer"
-	wait "$ha_writer" || true
-}
-
-ha_written_by() { # NODE
-	grep -q " OK $1\$" "$ha/writer"
-}
-
-# Milliseconds from the last write that node1 took to the first that node2 did.
-ha_gap() {
-	awk '$4 == "OK" && $5 == "node1" { last = $3 }
-		$4 == "OK" && $5 == "node2" { printf "%d\n",
-			($3 - last) * 1000; exit }' "$ha/writer"
-}
-
-# No write was acknowledged by node1 after node2 had acknowledged one.
-ha_one_writer() {
-	awk '$4 == "OK" && $5 == "node2" { moved = 1 }
-		moved && $4 == "OK" && $5 == "node1" { print "both:", $0
-			bad = 1 }
-		END { exit bad }' "$ha/writer"
-}
-
-# How many acknowledged writes are not on node N.
-ha_lost() {
-	ha_sql "$1" "select id from public.w" | sort >"$ha/stored"
-	awk '$4 == "OK" { print $1 }' "$ha/writer" | sort |
-		comm -23 - "$ha/stored" | wc -l
+ha_remove() {
+	ha_delete_network
+	rm -rf "${ha:?}"
 }
 
 # Which nodes are primaries now, e.g. "2".

@@ -1,15 +1,17 @@
 /*
  * ha-writer: write a row again and again, and say which were acknowledged.
  *
- * usage: ha-writer NAME INTERVAL_MS
+ * usage: ha-writer NAME INTERVAL_MS [fresh]
  *
  * Each line: ID BEGIN END WORD NODE, times in seconds since the epoch.  WORD is
  * OK (the commit was acknowledged by NODE), LOST (sent, and nobody knows) or
- * NONE (never sent, or refused).  Ends at SIGTERM.
+ * NONE (never sent, or refused).  One connection, or with `fresh` one for each
+ * row.  Ends at SIGTERM.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -59,16 +61,27 @@ run(int argc, const char **argv, struct verr *e)
 				.timeout_ms = 1000 };
 	int stop = service_stop_signals(e);
 	struct db *db = stop == -1 ? NULL : db_new(&o, e);
+	struct signalfd_siginfo signal;
 	long pause_us;
-	char byte;
 
-	if (!db || argc != 2)
+	if (argc < 2 || argc > 3)
+		verr_set(e, VERR_USAGE, "NAME and INTERVAL_MS");
+	if (!db || argc < 2 || argc > 3) {
+		db_free(db);
 		return -1;
+	}
 	pause_us = strtol(argv[1], NULL, 10) * 1000;
-	for (long id = 1; read(stop, &byte, 1) == -1; id++) {
+	for (long id = 1; db && read(stop, &signal, sizeof(signal)) == -1;
+	     id++) {
 		write_row(db, argv[0], id);
 		usleep((useconds_t)pause_us);
+		if (argc == 3) {
+			db_free(db);
+			db = db_new(&o, e);
+		}
 	}
+	if (!db)
+		return -1;
 	db_free(db);
 	return 0;
 }
@@ -77,7 +90,7 @@ int
 main(int argc, const char **argv)
 {
 	static const struct opt_program program = {
-		.args = "NAME INTERVAL_MS",
+		.args = "NAME INTERVAL_MS [fresh]",
 		.summary = "Write rows until SIGTERM.",
 		.run = run,
 	};

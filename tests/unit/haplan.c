@@ -33,7 +33,8 @@ facts_of(const unsigned bits[HA_FACTS], struct ha_facts *f)
 static bool
 peer_is_sure(const struct ha_facts *f)
 {
-	if (f->peer & (HA_PEER_NONE | HA_PEER_OFF | HA_PEER_STANDBY))
+	if (f->peer &
+	    (HA_PEER_NONE | HA_PEER_OFF | HA_PEER_BEHIND | HA_PEER_STANDBY))
 		return true;
 	if (f->peer == HA_PEER_AHEAD)
 		return f->policy == HA_AVAILABILITY;
@@ -90,12 +91,12 @@ start_is_safe(const struct ha_facts *f, enum ha_action a)
 	if (a != HA_START)
 		return true;
 	if (f->pg == HA_PG_DOWN_STANDBY)
-		return f->mark == HA_CLEAR;
+		return f->mark == HA_CLEAR || f->peer == HA_PEER_BEHIND;
 	return f->pg == HA_PG_DOWN_PRIMARY &&
 	       (f->peer == HA_PEER_NONE ||
 		(f->mark == HA_TRUSTED && !(f->peer & PEER_WRITES)) ||
 		(f->mark == HA_CLEAR &&
-		 (f->peer & (HA_PEER_OFF | HA_PEER_STANDBY))));
+		 (f->peer & (HA_PEER_OFF | HA_PEER_BEHIND | HA_PEER_STANDBY))));
 }
 
 static bool
@@ -207,7 +208,7 @@ test_words(void)
 	for (int a = 0; a < HA_ACTIONS; a++)
 		CHECK(ha_action_word((enum ha_action)a) != NULL);
 	CHECK(ha_value_name(0, 7) == NULL);
-	CHECK(ha_value_name(5, 9) == NULL);
+	CHECK(ha_value_name(5, 10) == NULL);
 	CHECK_STR(ha_value_name(5, 8), "astray");
 	CHECK(ha_value_name(0, 1000) == NULL);
 }
@@ -218,7 +219,7 @@ main(void)
 	unsigned bits[HA_FACTS] = { 0 };
 
 	walk(bits, 0);
-	CHECK(combinations == 7 * 2 * 2 * 5 * 3 * 9 * 3 * 2 * 2);
+	CHECK(combinations == 7 * 2 * 2 * 5 * 3 * 10 * 3 * 2 * 2);
 	test_no_row_is_dead();
 	test_words();
 	return unit_end();
