@@ -399,6 +399,7 @@ trunk_out|112|1|1|trunk_out;emergency=1;name=direct;trunk_id=1|e||20|direct|30|+
 
 @test "what a proxy queued about calls becomes rows, whatever is in it" {
 	hex() {
+		# shellcheck disable=SC2059 # the format is the value
 		printf "'%s'" "$(printf "$@" | od -An -v -tx1 | tr -d ' \n')"
 	}
 	run -0 sql_as kamailio "set search_path = kamailio; select account(
