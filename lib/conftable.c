@@ -167,6 +167,8 @@ const struct conf_row conf_rows[] = {
 	       "directory for partitions before they are dropped; empty: none"),
 	CHOICE("prune_dump_format", "csv", "csv jsonl",
 	       "form of what is written there, compressed by gzip"),
+	DURATION("prune_lock_wait", "10s", 100, 3600 * 1000,
+		 "how long a lock on the records is tried for"),
 
 	STRING("kamailio_rpc", "http://127.0.0.1:8060/RPC",
 	       "where Kamailio takes JSON-RPC over HTTP; empty: nowhere"),

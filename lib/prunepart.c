@@ -8,10 +8,10 @@
 
 #include "conf.h"
 #include "log.h"
+#include "loop.h"
 #include "progress.h"
 
 /* A lock that calls hold for an instant is free soon. */
-#define TRIES    20
 #define PAUSE_NS 250000000L
 
 /* What a run that was killed has detached and not dropped comes first. */
@@ -47,15 +47,17 @@ patiently(struct prune *p, struct db_result **r, const char *sql, int nparams,
 	  const struct db_param *params, struct verr *e)
 {
 	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	int64_t end_ms = loop_now_ms() + conf_ms("prune_lock_wait");
 
-	for (int try = 1;; try++) {
+	for (;;) {
 		struct verr why = VERR_INIT;
 
 		if (prune_stopped(p, e) == -1)
 			return -1;
 		if (db_query(p->db, r, sql, nparams, params, &why) == 0)
 			return 0;
-		if (try == TRIES || strcmp(db_sqlstate(p->db), "55P03") != 0) {
+		if (loop_now_ms() >= end_ms ||
+		    strcmp(db_sqlstate(p->db), "55P03") != 0) {
 			*e = why;
 			return -1;
 		}

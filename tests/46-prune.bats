@@ -145,7 +145,7 @@ $old.jsonl.gz" ]
 		select pg_sleep(60);
 	END
 	wait_for test -s "$BATS_TEST_TMPDIR/held"
-	run -75 voip-prune cdr
+	run -75 voip-prune --set prune_lock_wait=300ms cdr
 	[[ $output == *'cdr: '*'lock'* ]]
 	sql "select pg_terminate_backend(pid) from pg_stat_activity
 		where datname = '$PGDATABASE' and query ~ 'pg_sleep'
@@ -170,6 +170,35 @@ $old.jsonl.gz" ]
 		where datname = '$PGDATABASE' and query ~ 'pg_sleep'
 		and pid <> pg_backend_pid()" >/dev/null
 	wait || :
+}
+
+@test "a kill at any moment leaves nothing that the next run does not finish" {
+	local dir=$BATS_TEST_TMPDIR/dump old at
+	old=$(month '600 days')
+	mkdir "$dir"
+	for at in sendto:when=8 sendto:when=11 fsync:when=1 fsync:when=2
+	do
+		legs 3 '600 days'
+		sql "insert into voip.cdr_dead (dead_at, body, body_sha256,
+			reason) select now() - interval '1 year', 'x',
+			sha256(i::text::bytea), 'y'
+			from generate_series(1, 5) as i"
+		run -137 strace -f -qqq -o /dev/null -e "trace=${at%%:*}" \
+			-e "inject=${at%%:*}:signal=KILL:${at#*:}" voip-prune \
+			--set prune_dump_dir="$dir" --set prune_batch=2 cdr dead
+		# its lock goes with its session
+		# shellcheck disable=SC2016 # for eval
+		wait_for eval '[ "$(sql "select count(*) from pg_stat_activity
+			where usename = '"'voip_prune'"'")" -eq 0 ]'
+		run -0 voip-prune --set prune_dump_dir="$dir" cdr dead
+		[ "$(count cdr)$(count cdr_dead)" = 00 ]
+		[ "$(sql "select count(*) from pg_class
+			where relname ~ '$old'")" -eq 0 ]
+		run -0 find "$dir" -name '.*.tmp'
+		[ "$output" = '' ]
+		[ "$(gzip -dc "$dir"/*.gz | grep -c "^-600 days-")" -ge 3 ]
+		rm "$dir"/*
+	done
 }
 
 @test "a tenant may keep its legs for less time, in batches" {
