@@ -65,6 +65,11 @@ post() {
 	cat "$BATS_TEST_TMPDIR/body"
 }
 
+is_taken() { # UUID
+	[[ $(post "http://$address/fs/cdr?uuid=$1" \
+		<"$captured/cdr-json/echo-aleg.json") == 202* ]]
+}
+
 queued() {
 	[ "$(sql 'select count(*) from voip.cdr_queue')" -eq "$1" ]
 }
@@ -209,6 +214,35 @@ spool_is_empty() {
 	run -0 post "http://$address/fs/cdr?uuid=x" \
 		<"$captured/cdr-json/tone-aleg.json"
 	[[ $output == 202* ]]
+}
+
+@test "with the disk full the database still takes it, and without one it is 503" {
+	log=$BATS_TEST_TMPDIR/log
+	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 \
+		strace -f -o /dev/null -e trace=fsync \
+		-e inject=fsync:error=ENOSPC \
+		voip-cdr-ingest --listen 127.0.0.1:0 3>&- 4>&- </dev/null \
+		>"$log" 2>&1 &
+	tracer=$!
+	wait_for grep -q 'listening on' "$log"
+	pid=$(pgrep -P "$tracer" voip-cdr-ingest)
+	address=$(sed -n 's/.*listening on \([^ ]*\).*/\1/p' "$log" | head -n 1)
+	run -0 post "http://$address/fs/cdr?uuid=x" \
+		<"$captured/cdr-json/tone-aleg.json"
+	[ "$output" = '202 {"status":"queued"}' ]
+	cluster_stop node immediate
+	run -0 curl -sSi --data-binary @"$captured/cdr-json/echo-aleg.json" \
+		"http://$address/fs/cdr?uuid=y"
+	[[ $output == *' 503 '* && $output == *'Retry-After:'* ]]
+	[[ $output == *'No space left on device'* ]]
+	[ "$(find "$spool" -type f -size +0 | wc -l)" -eq 0 ]
+	cluster_start node
+	wait_for is_taken y
+	kill -TERM "$pid"
+	wait "$tracer"
+	pid=
+	[ "$(sql "select count(*) from voip.cdr_queue
+		where query_uuid = 'y'")" -eq 1 ]
 }
 
 @test "files are fsynced, then renamed, then the directory, before the answer" {

@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # The promise: a CDR that got a 2xx is never lost and is there exactly once,
 # whatever is killed.  fsync is on; fsplay repeats each CDR until it is taken.
-# CHAOS_SECONDS (make check-chaos) makes it go on for so long.
+# CHAOS_SECONDS (make check-chaos) makes it go on for so long, with database
+# and spools on a small disk that becomes full at times.
 # shellcheck disable=SC2154,SC2030,SC2031
 
 load helper
@@ -10,16 +11,18 @@ load cluster
 legs=400   # in a round
 rounds=6   # at least
 kills_wanted=12
+ways=6 # to kill
 
 setup() {
 	cd "$BATS_TEST_DIRNAME/.." || return
 	cluster_base
+	small_disk
 	export PGHOST=$cluster_base/node PGDATABASE=voip_platform
 	cluster_init node
-	cluster_start node fsync=on full_page_writes=on
+	start_postgres
 	VOIP_DATABASE=dbname=voip_platform voip-schema init >/dev/null
 	export VOIP_DATABASE=dbname=voip_platform VOIP_DATABASE_BACKOFF=50ms
-	export VOIP_CDR_SPOOL_DIR=$BATS_TEST_TMPDIR/spool VOIP_CDR_DEADLINE=1s
+	export VOIP_CDR_SPOOL_DIR=$cluster_base/spool VOIP_CDR_DEADLINE=1s
 	export VOIP_CDR_BATCH_TIMEOUT=200ms VOIP_CDR_KEEP=36500d
 	over=$BATS_TEST_TMPDIR/over enough=$BATS_TEST_TMPDIR/enough
 	echo 0 >"$BATS_TEST_TMPDIR/kills"
@@ -35,7 +38,18 @@ teardown() {
 	touch "$over" "$enough"
 	[ -z "${monkey:-}" ] || wait "$monkey" || :
 	stop_supervisors
+	cluster_stop node immediate || :
+	! mountpoint -q "$cluster_base" || umount -l "$cluster_base"
 	cluster_remove
+}
+
+# In the long form only: not everybody may mount.
+small_disk() {
+	[ -n "${CHAOS_SECONDS:-}" ] || return 0
+	ways=7
+	mount -t tmpfs -o "size=${CHAOS_DISK:-1g}" chaos "$cluster_base"
+	chmod 755 "$cluster_base"
+	chown "$(id -u postgres 2>/dev/null || id -u nobody)" "$cluster_base"
 }
 
 # Also what a supervisor started in the same moment.
@@ -59,14 +73,28 @@ supervise() {
 	done
 }
 
+start_postgres() {
+	cluster_start node fsync=on full_page_writes=on max_wal_size=128MB
+}
+
 kill_postgres() {
 	local postmaster
 
-	read -r postmaster <"$cluster_base/node/postmaster.pid" || return 0
-	pkill -KILL -P "$postmaster" || :
-	kill -KILL "$postmaster" || :
-	wait_for bash -c "! kill -0 $postmaster"
-	wait_for cluster_start node fsync=on full_page_writes=on
+	if read -r postmaster <"$cluster_base/node/postmaster.pid"; then
+		pkill -KILL -P "$postmaster" || :
+		kill -KILL "$postmaster" || :
+		wait_for bash -c "! kill -0 $postmaster"
+	fi
+	wait_for start_postgres
+}
+
+# The database cannot write, not even its log, and neither can the spools.
+fill_disk() {
+	head -c 4G /dev/zero >"$cluster_base/ballast" || :
+	read -rt 2 <> <(:) || :
+	rm -f "$cluster_base/ballast"
+	kill_postgres
+	echo >>"$BATS_TEST_TMPDIR/fills"
 }
 
 # Kill one of the three at a random moment, again and again.
@@ -76,11 +104,12 @@ chaos() {
 	RANDOM=$1
 	while [ ! -e "$enough" ]; do
 		read -rt "0.$((RANDOM % 5))$((RANDOM % 10))" <> <(:) || :
-		case $((RANDOM % 6)) in
+		case $((RANDOM % ways)) in
 		0 | 1) pkill -KILL -P "${supervisors[0]}" ;;
 		2 | 3) pkill -KILL -P "${supervisors[1]}" ;;
 		4) pkill -KILL -P "${supervisors[2]}" ;;
 		5) kill_postgres ;;
+		6) fill_disk ;;
 		esac || :
 		kills=$((kills + 1))
 		echo "$kills" >"$BATS_TEST_TMPDIR/kills"
@@ -105,7 +134,7 @@ play_twice() {
 
 # A node whose spool is full after a few CDRs: then it refuses.
 second_node() {
-	VOIP_CDR_SPOOL_DIR=$BATS_TEST_TMPDIR/second VOIP_CDR_SPOOL_LIMIT=1M \
+	VOIP_CDR_SPOOL_DIR=$cluster_base/second VOIP_CDR_SPOOL_LIMIT=1M \
 		supervise voip-cdr-ingest --listen "127.0.0.1:$second_port"
 }
 
@@ -116,7 +145,7 @@ goes_on() {
 
 flush_all() {
 	wait_for voip-cdr-ingest drain
-	VOIP_CDR_SPOOL_DIR=$BATS_TEST_TMPDIR/second wait_for \
+	VOIP_CDR_SPOOL_DIR=$cluster_base/second wait_for \
 		voip-cdr-ingest drain
 	wait_for voip-cdr-flush
 	[ "$(sql 'select count(*) from voip.cdr_queue')" -eq 0 ]
@@ -150,6 +179,7 @@ check_ledger() {
 	done
 	: >"$enough"
 	wait "$monkey"
+	[ "$ways" -eq 6 ] || [ -e "$BATS_TEST_TMPDIR/fills" ]
 	echo "$(cat "$BATS_TEST_TMPDIR/kills") kills, $((legs * round)) legs"
 	stop_supervisors
 	flush_all
