@@ -1,4 +1,4 @@
-# make demo | make check | make check-chaos | make lint | make bench | make fuzz | make install
+# make demo | make check | make check-chaos | make check-ha | make check-ha-long | make lint | make bench | make fuzz | make install
 # V=1 shows the commands; DEVELOPER=1 makes warnings errors; SANITIZE=address,undefined builds and
 # tests in a folder of its own; check PG=18 tests on a PostgreSQL from npm.
 
@@ -19,13 +19,13 @@ CHAOS_SECONDS ?= 300
 
 # `deps` may have to install what the rest needs: it runs first, alone, and
 # the flags are asked for after it.
-NEEDS_DEPS := $(filter check check-chaos demo bench fuzz lint,$(MAKECMDGOALS))
+NEEDS_DEPS := $(filter check check-chaos check-ha check-ha-long demo bench fuzz lint,$(MAKECMDGOALS))
 ifneq ($(and $(NEEDS_DEPS),$(if $(DEPS_DONE),,1)),)
 .PHONY: $(MAKECMDGOALS)
 $(MAKECMDGOALS): after-deps ;
 .PHONY: after-deps
 after-deps:
-	@tests/deps build $(NEEDS_DEPS:check-chaos=check) $(if $(filter 18,$(PG)),pg18)
+	@tests/deps build $(patsubst check-%,check,$(NEEDS_DEPS)) $(if $(filter 18,$(PG)),pg18)
 	@+$(MAKE) --no-print-directory DEPS_DONE=1 $(MAKECMDGOALS)
 else
 
@@ -62,7 +62,7 @@ SOURCES  := $(wildcard lib/*.[ch] bin/*.c tests/unit/*.[ch] tests/tool/*.c tests
 SHELL_SCRIPTS := etc/freeswitch/static-files tests/deps tests/check/pg18 .ci/run $(wildcard tests/*/run tests/*.bash tests/ha/*.bash)
 
 .PHONY: lint-format lint-cppcheck lint-shell lint-manuals lint-clang
-.PHONY: all tests check check-chaos demo bench fuzz lint install clean deps
+.PHONY: all tests check check-chaos check-ha check-ha-long demo bench fuzz lint install clean deps
 all: $(PROGRAMS)
 tests: all $(TESTBINS)
 deps:
@@ -110,6 +110,13 @@ check: tests
 check-chaos: tests
 	@CHAOS_SECONDS='$(CHAOS_SECONDS)' BUILD='$(abspath $(BUILD))' PG='$(PG)' tests/check/run tests/44-crash.bats
 
+# FAULT=kill9 does one fault once, RUNS=3 each of them so often.
+check-ha: tests
+	@RUNS='$(or $(RUNS),1)' BUILD='$(abspath $(BUILD))' tests/ha/run $(FAULT)
+
+check-ha-long: tests
+	@RUNS='$(or $(RUNS),10)' BUILD='$(abspath $(BUILD))' RESULT='$(abspath $(BUILD))/ha-results.md' tests/ha/run $(FAULT)
+
 demo: all $(BUILD)/tool/fsplay
 	@BUILD='$(abspath $(BUILD))' tests/demo/run
 
@@ -153,6 +160,8 @@ install: all
 	for p in $(filter-out voip-ext,$(notdir $(PROGRAMS))); do \
 	ln -sf voip-ext "$(DESTDIR)$(COMPDIR)/$$p" || exit; done
 	cp -R etc/. "$(DESTDIR)$(DATADIR)/etc"
+	install -d "$(DESTDIR)$(DATADIR)/ha"
+	cp -R ha/. "$(DESTDIR)$(DATADIR)/ha"
 	for d in sysusers.d tmpfiles.d; do install -d "$(DESTDIR)$(PREFIX)/lib/$$d" && \
 	install -m 0644 etc/$$d/voip.conf "$(DESTDIR)$(PREFIX)/lib/$$d" || exit; done
 	for u in $(wildcard etc/systemd/*.service etc/systemd/*.socket etc/systemd/*.timer); do \

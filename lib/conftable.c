@@ -307,7 +307,7 @@ const struct conf_row conf_rows[] = {
 	       "addresses (ping) or ADDRESS:PORT (connect) beyond the pair"),
 	DURATION("witness_timeout", "150ms", 10, MINUTE,
 		 "longest wait for a witness"),
-	DURATION("self_fence_after", "400ms", 50, HOUR,
+	DURATION("self_fence_after", "300ms", 50, HOUR,
 		 "a primary without peer and witnesses stops after this"),
 	STRING("postgresql_service", "postgresql",
 	       "name of PostgreSQL in service.NAME.start and its siblings"),

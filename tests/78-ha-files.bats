@@ -1,0 +1,89 @@
+#!/usr/bin/env bats
+# What ha/ holds: keepalived takes the templates, systemd the units, PostgreSQL
+# its settings; and a node that is cut off stops before the other may begin.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	load helper
+	cd "$BATS_TEST_DIRNAME/.." || return
+}
+
+# The template with everything in its place; the programs need not be ours.
+filled() {
+	sed -e 's|@NODE@|node1|; s|@USER@|root|; s|@INTERFACE@|ve0|' \
+		-e "s|@RUN@|$BATS_TEST_TMPDIR|; s|@ADVERT@|0.3|" \
+		-e 's|@HEALTH@|/bin/true|; s|@FAILOVER@|/bin/true|' \
+		-e 's|@OWN@|192.0.2.1|; s|@PEER@|192.0.2.2|' \
+		-e 's|@VIP@|192.0.2.9/24|' "ha/$1"
+}
+
+# In milliseconds: what an advert of $1 ms and a priority make of
+# the skew, RFC 5798 section 6.1.
+earliest_takeover() { # ADVERT_MS PRIORITY
+	echo $(((2 * $1 * 256 + (256 - $2) * $1) / 256))
+}
+
+ms() { # SETTING
+	VOIP_CONFIG=/dev/null voip-failover --show-config |
+		sed -n "s/^$1=\([0-9]*\)ms.*/\1/p"
+}
+
+# keepalived -t looks for the interface.
+# shellcheck disable=SC2016 # of the shell within
+tried() { # FILE
+	unshare -n sh -c 'ip link add ve0 type veth peer name ve1 &&
+		exec keepalived -t -f "$1"' sh "$1"
+}
+
+@test "keepalived takes both templates as they are" {
+	local name
+	for name in keepalived.conf keepalived-notify.conf; do
+		filled "$name" >"$BATS_TEST_TMPDIR/$name"
+		run -1 grep @ "$BATS_TEST_TMPDIR/$name"
+		chmod 640 "$BATS_TEST_TMPDIR/$name"
+		run -0 tried "$BATS_TEST_TMPDIR/$name"
+	done
+}
+
+@test "keepalived -t sees a script that is missing" {
+	filled keepalived.conf | sed 's|/bin/true check|/no/such check|' \
+		>"$BATS_TEST_TMPDIR/keepalived.conf"
+	run -5 tried "$BATS_TEST_TMPDIR/keepalived.conf"
+	[[ $output == *"verdict_is_fresh since not found"* ]]
+}
+
+@test "a node that is cut off is fenced before the other one may take over" {
+	local highest fenced
+	highest=$(($(sed -n 's/^\tpriority //p' ha/keepalived.conf) +
+		$(sed -n 's/^\tmax_auto_priority //p' ha/keepalived.conf)))
+	# Its last answer, the beat in which it is missed, the witness.
+	fenced=$(($(ms self_fence_after) + 100 + $(ms witness_timeout)))
+	[ "$fenced" -ge 150 ]
+	[ "$fenced" -lt "$(earliest_takeover 300 "$highest")" ]
+}
+
+@test "the unit of voip-failover finishes what it began, and comes back" {
+	local unit=etc/systemd/voip-failover.service
+	grep -qx KillMode=process $unit
+	grep -qx Restart=always $unit
+	grep -qx StartLimitIntervalSec=0 $unit
+	grep -qx 'Before=keepalived.service' $unit
+	grep -qx 'ExecCondition=/usr/local/sbin/voip-failover may-start' \
+		ha/postgresql@.service.d/voip.conf
+	mkdir "$BATS_TEST_TMPDIR/units"
+	sed "s|/usr/local/sbin/|$BUILD/bin/|" $unit \
+		>"$BATS_TEST_TMPDIR/units/voip-failover.service"
+	run -0 systemd-analyze verify --man=no \
+		"$BATS_TEST_TMPDIR/units/voip-failover.service"
+	run -1 grep -E 'voip-failover.*(Unknown|ignoring)' <<<"$output"
+}
+
+@test "PostgreSQL takes each setting of ha/postgresql.conf" {
+	local names
+	names=$(sed -n "s/^\([a-z_]*\) = .*/('\1')/p" ha/postgresql.conf |
+		paste -sd,)
+	run -0 psql -XqAt -c "select n from (values $names) as v (n)
+		where n not in (select name from pg_settings)"
+	[ -z "$output" ]
+}
