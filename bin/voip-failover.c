@@ -9,6 +9,8 @@
 #include "hafollow.h"
 #include "hanode.h"
 #include "haoperate.h"
+#include "hareport.h"
+#include "haswitch.h"
 #include "log.h"
 #include "loop.h"
 #include "opt.h"
@@ -23,6 +25,8 @@ static int wait_seconds = 60;
 static const struct poptOption options[] = {
 	{ "dot", '\0', POPT_ARG_NONE, &ha_dot, 0,
 	  "table: as a graph for dot(1)", NULL },
+	{ "dry-run", 'n', POPT_ARG_NONE, &ha_dry_run, 0,
+	  "switchover: only look whether anything would stop it", NULL },
 	{ "for", '\0', POPT_ARG_STRING, &ha_for, 0,
 	  "maintenance on: how long (1h)", "TIME" },
 	{ "policy", '\0', POPT_ARG_STRING, &ha_policy, 0,
@@ -52,7 +56,7 @@ cmd_status(int argc, const char **argv, struct verr *e)
 	if (!db)
 		return -1;
 	status = pgreport(db, conf_str("postgresql_data_directory"), stdout,
-			  format, e);
+			  format, ha_report, e);
 	db_free(db);
 	return status;
 }
@@ -119,6 +123,8 @@ static const struct opt_command commands[] = {
 	{ "promote", "", "make this standby the primary", 0, 0, cmd_promote },
 	{ "demote", "", "stop writing, as if the address had gone", 0, 0,
 	  ha_cmd_demote },
+	{ "switchover", "", "make the peer the primary, nothing is lost", 0, 0,
+	  ha_cmd_switchover },
 	{ "rejoin", "", "come back as a standby of the peer", 0, 0,
 	  ha_cmd_rejoin },
 	{ "fence", "", "make the peer stop writing", 0, 0, ha_cmd_fence },

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "haalert.h"
 #include "hanode.h"
 #include "hapeer.h"
 #include "hash.h"
@@ -84,9 +85,10 @@ transition(struct buf *out, void *arg)
 {
 	const struct follow *f = arg;
 	struct verr e = VERR_INIT;
-	struct ha_outcome o;
+	struct ha_outcome o = { 0 };
 	int rc = ha_transition(f->doing, f->vrrp, &o, &e);
 
+	ha_alert(&o, rc == -1 ? &e : NULL);
 	if (rc == -1) {
 		log_error("%s", e.msg);
 		buf_puts(out, e.msg);

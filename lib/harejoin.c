@@ -100,6 +100,33 @@ recover_alone(struct verr *e)
 	return run("postgres", words, e);
 }
 
+/* Nothing more is written to a server that was stopped cleanly: after a
+ * switchover it has not diverged. */
+static bool
+was_stopped_cleanly(void)
+{
+	static const char label[] = "Database cluster state:";
+	struct buf said = BUF_INIT;
+	struct verr ignored = VERR_INIT;
+	char path[PATH_MAX];
+	const char *const words[] = { path, data_directory(), NULL };
+	const char *const environment[] = { "LC_ALL=C", NULL };
+	const char *state = NULL;
+	bool clean;
+
+	snprintf(path, sizeof(path), "%s/pg_controldata",
+		 conf_str("postgresql_bin_dir"));
+	if (command_run_words(words, environment, STREAM_MS, &said, &ignored) ==
+	    0)
+		state = strstr(said.data, label);
+	if (state)
+		state += strlen(label);
+	clean = state &&
+		strncmp(state + strspn(state, " "), "shut down", 9) == 0;
+	buf_release(&said);
+	return clean;
+}
+
 static int
 rewind_directory(struct verr *e)
 {
@@ -113,7 +140,8 @@ rewind_directory(struct verr *e)
 		return verr_wrap(e, "checkpoint on the peer");
 	/* Its own recovery is a primary's; the marker in state.json keeps
 	 * everybody else from a start meanwhile. */
-	if (pg_unmark_standby(e) == -1 || recover_alone(e) == -1)
+	if (!was_stopped_cleanly() &&
+	    (pg_unmark_standby(e) == -1 || recover_alone(e) == -1))
 		return -1;
 	return run("pg_rewind", words, e);
 }

@@ -11,6 +11,7 @@
 #include "hanode.h"
 #include "hapeer.h"
 #include "harejoin.h"
+#include "hasync.h"
 #include "log.h"
 #include "loop.h"
 #include "pgcontrol.h"
@@ -158,17 +159,6 @@ make_slot(struct db *db, struct verr *e)
 			1, p, e);
 }
 
-/* Its first commit would wait for the node that has gone. */
-static int
-clear_synchronous(struct db *db, struct verr *e)
-{
-	/* ALTER SYSTEM stands alone. */
-	if (db_script(db, "alter system set synchronous_standby_names = ''",
-		      e) == -1)
-		return -1;
-	return db_script(db, "select pg_reload_conf()", e);
-}
-
 static int
 promote_server(struct ha_outcome *o, struct verr *e)
 {
@@ -179,7 +169,7 @@ promote_server(struct ha_outcome *o, struct verr *e)
 	if (!db)
 		return -1;
 	if (pgnode_look(db, &node, e) == 0)
-		rc = *node.sync_standbys ? clear_synchronous(db, e) : 0;
+		rc = ha_sync_promote(db, node.sync_standbys, e);
 	if (rc == 0)
 		rc = pgnode_promote(db, &node, PROMOTE_WAIT_MS, e);
 	if (rc == 0)
@@ -329,6 +319,8 @@ act(struct ha_outcome *o, int *rc, struct verr *e)
 	switch (o->row->action) {
 	case HA_HOLD:
 		*rc = hold(o, why, e);
+		if (*rc == 0)
+			*rc = ha_sync_tend(&o->state, &o->facts, &o->peer, e);
 		break;
 	case HA_PROMOTE:
 		*rc = promote(o, why, e);

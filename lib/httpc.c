@@ -94,3 +94,32 @@ httpc_send(const char *address, const char *path, const char *content,
 {
 	return ask(address, path, content, timeout_ms, status, body, limit, e);
 }
+
+int
+httpc_post_url(const char *url, const char *type, const char *body,
+	       int64_t timeout_ms, long *status, struct verr *e)
+{
+	struct taking nothing = { NULL, 0 };
+	struct buf head = BUF_INIT;
+	struct curl_slist *heads;
+	CURL *curl = curl_easy_init();
+	CURLcode code = CURLE_OUT_OF_MEMORY;
+
+	buf_printf(&head, "Content-Type: %s", type);
+	heads = buf_failed(&head) ? NULL : curl_slist_append(NULL, head.data);
+	if (curl && heads &&
+	    set_options(curl, url, "", body, timeout_ms, &nothing) &&
+	    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") ==
+		    CURLE_OK &&
+	    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, heads) == CURLE_OK)
+		code = curl_easy_perform(curl);
+	if (code == CURLE_OK)
+		code = curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
+	curl_slist_free_all(heads);
+	curl_easy_cleanup(curl);
+	buf_release(&head);
+	/* The URL may hold a token. */
+	return code == CURLE_OK ? 0
+				: verr_set(e, VERR_RETRY, "no answer: %s",
+					   curl_easy_strerror(code));
+}

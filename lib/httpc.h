@@ -2,7 +2,7 @@
  * httpc: one HTTP request to somebody else, with a deadline.
  *
  * Layer I/O; only httpc*.c include libcurl.  No proxy, no redirects, no other
- * protocol than HTTP.
+ * protocol than HTTP, but httpc_post_url() takes HTTPS.
  *
  * Two ways to use it: httpc_get() and httpc_send() wait; httpc_post() is
  * answered within a loop, any number at the same time.
@@ -30,6 +30,13 @@ int httpc_get(const char *address, const char *path, int64_t timeout_ms,
 int httpc_send(const char *address, const char *path, const char *content,
 	       int64_t timeout_ms, long *status, struct buf *body, size_t limit,
 	       struct verr *e);
+
+/*
+ * POST `body` of that type to a URL of the settings, http or https; the answer
+ * itself is of no interest.
+ */
+int httpc_post_url(const char *url, const char *type, const char *body,
+		   int64_t timeout_ms, long *status, struct verr *e);
 
 /* --- with a loop ------------------------------------------------------ */
 

@@ -19,8 +19,6 @@ static const struct out_column columns[] = {
 };
 /* clang-format on */
 
-enum column { KIND, NAME, ROLE, STATE, TIMELINE, LSN, BYTES, MS, DETAIL, END };
-
 static const char *
 number(char *to, size_t size, int64_t n)
 {
@@ -33,23 +31,24 @@ number(char *to, size_t size, int64_t n)
 static void
 node_row(struct out *out, const struct pgnode *node)
 {
-	const char *row[END] = {
-		[KIND] = "node",
-		[NAME] = node->name,
-		[ROLE] = node->primary ? "primary" : "standby",
-		[STATE] = pgnode_state(node),
-		[LSN] = node->lsn,
+	const char *row[PGREPORT_COLUMNS] = {
+		[PGREPORT_KIND] = "node",
+		[PGREPORT_NAME] = node->name,
+		[PGREPORT_ROLE] = node->primary ? "primary" : "standby",
+		[PGREPORT_STATE] = pgnode_state(node),
+		[PGREPORT_LSN] = node->lsn,
 	};
 	char timeline[24], bytes[24], ms[24], detail[512];
 
-	row[TIMELINE] = number(timeline, sizeof(timeline), node->timeline);
-	row[BYTES] = number(bytes, sizeof(bytes), node->lag_bytes);
-	row[MS] = number(ms, sizeof(ms), node->lag_ms);
+	row[PGREPORT_TIMELINE] =
+		number(timeline, sizeof(timeline), node->timeline);
+	row[PGREPORT_LAG_BYTES] = number(bytes, sizeof(bytes), node->lag_bytes);
+	row[PGREPORT_LAG_MS] = number(ms, sizeof(ms), node->lag_ms);
 	snprintf(detail, sizeof(detail), "system %s%s%s%s%s", node->system_id,
 		 *node->upstream ? " from " : "", node->upstream,
 		 *node->sync_standbys ? " synchronous " : "",
 		 node->sync_standbys);
-	row[DETAIL] = detail;
+	row[PGREPORT_DETAIL] = detail;
 	out_row(out, row);
 }
 
@@ -57,14 +56,14 @@ static void
 peer_rows(struct out *out, const struct db_result *r)
 {
 	for (int i = 0; i < db_rows(r); i++) {
-		const char *row[END] = {
-			[KIND] = db_field(r, i, "kind"),
-			[NAME] = db_field(r, i, "name"),
-			[STATE] = db_field(r, i, "state"),
-			[LSN] = db_field(r, i, "lsn"),
-			[BYTES] = db_field(r, i, "lag_bytes"),
-			[MS] = db_field(r, i, "lag_ms"),
-			[DETAIL] = db_field(r, i, "detail"),
+		const char *row[PGREPORT_COLUMNS] = {
+			[PGREPORT_KIND] = db_field(r, i, "kind"),
+			[PGREPORT_NAME] = db_field(r, i, "name"),
+			[PGREPORT_STATE] = db_field(r, i, "state"),
+			[PGREPORT_LSN] = db_field(r, i, "lsn"),
+			[PGREPORT_LAG_BYTES] = db_field(r, i, "lag_bytes"),
+			[PGREPORT_LAG_MS] = db_field(r, i, "lag_ms"),
+			[PGREPORT_DETAIL] = db_field(r, i, "detail"),
 		};
 
 		out_row(out, row);
@@ -77,16 +76,18 @@ silent_row(struct out *out, const char *directory, struct verr *e)
 {
 	struct pgnode_postmaster p;
 	struct verr cause = *e;
-	const char *row[END] = { [KIND] = "node", [NAME] = directory };
+	const char *row[PGREPORT_COLUMNS] = {
+		[PGREPORT_KIND] = "node", [PGREPORT_NAME] = directory
+	};
 	char detail[64] = "no process";
 
 	if (*directory && pgnode_postmaster(directory, &p, e) == 0) {
-		row[ROLE] = p.standby ? "standby" : "primary";
-		row[STATE] = p.state;
+		row[PGREPORT_ROLE] = p.standby ? "standby" : "primary";
+		row[PGREPORT_STATE] = p.state;
 		if (p.pid)
 			snprintf(detail, sizeof(detail),
 				 "process %ld does not answer", (long)p.pid);
-		row[DETAIL] = detail;
+		row[PGREPORT_DETAIL] = detail;
 		out_row(out, row);
 	}
 	*e = cause;
@@ -95,12 +96,12 @@ silent_row(struct out *out, const char *directory, struct verr *e)
 
 int
 pgreport(struct db *db, const char *data_directory, FILE *file,
-	 enum out_format format, struct verr *e)
+	 enum out_format format, void (*more)(struct out *out), struct verr *e)
 {
 	struct pgnode node;
 	struct db_result *peers = NULL;
 	struct verr ignored = VERR_INIT;
-	struct out *out = out_begin(file, format, columns, END, e);
+	struct out *out = out_begin(file, format, columns, PGREPORT_COLUMNS, e);
 	int status = -1;
 
 	if (!out)
@@ -115,6 +116,8 @@ pgreport(struct db *db, const char *data_directory, FILE *file,
 	peer_rows(out, peers);
 	status = 0;
 out:
+	if (more)
+		more(out);
 	if (out_end(out, status == 0 ? e : &ignored) == -1)
 		status = -1;
 	db_result_free(peers);

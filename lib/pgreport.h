@@ -14,11 +14,28 @@
 #include "out.h"
 #include "verr.h"
 
+/* The columns, for who adds rows of its own. */
+enum pgreport_column {
+	PGREPORT_KIND,
+	PGREPORT_NAME,
+	PGREPORT_ROLE,
+	PGREPORT_STATE,
+	PGREPORT_TIMELINE,
+	PGREPORT_LSN,
+	PGREPORT_LAG_BYTES,
+	PGREPORT_LAG_MS,
+	PGREPORT_DETAIL,
+	PGREPORT_COLUMNS,
+};
+
 /*
+ * `more` (may be NULL) adds rows after ours.
+ *
  * When the server does not answer, the row is what `data_directory` tells ("":
  * no row), and the error says why it does not.
  */
-int pgreport(struct db *db, const char *data_directory, FILE *file,
-	     enum out_format format, struct verr *e);
+int
+pgreport(struct db *db, const char *data_directory, FILE *file,
+	 enum out_format format, void (*more)(struct out *out), struct verr *e);
 
 #endif

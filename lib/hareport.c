@@ -1,0 +1,90 @@
+#include "hareport.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conf.h"
+#include "hamaintenance.h"
+#include "hasteps.h"
+#include "log.h"
+#include "pgreport.h"
+
+static void
+tell(struct out *out, const char *kind, const char *name, const char *state,
+     const char *detail)
+{
+	const char *const row[PGREPORT_COLUMNS] = {
+		[PGREPORT_KIND] = kind,
+		[PGREPORT_NAME] = name,
+		[PGREPORT_STATE] = state,
+		[PGREPORT_DETAIL] = detail,
+	};
+
+	out_row(out, row);
+}
+
+static void
+tell_peer(struct out *out, const struct ha_outcome *o)
+{
+	const struct ha_state *p = &o->peer;
+	char timeline[24], lag[24], detail[512];
+	const char *row[PGREPORT_COLUMNS] = {
+		[PGREPORT_KIND] = "peer",
+		[PGREPORT_NAME] = p->name,
+		[PGREPORT_ROLE] = ha_role_word(p->pg),
+		[PGREPORT_STATE] = p->kept.fenced ? "fenced"
+				   : p->writable  ? "writable"
+				   : p->streaming ? "streaming"
+						  : "not writable",
+		[PGREPORT_LSN] = *p->lsn ? p->lsn : NULL,
+		[PGREPORT_DETAIL] = detail,
+	};
+
+	if (o->facts.peer == HA_PEER_SILENT) {
+		tell(out, "peer", conf_str("peer_address"), "silent",
+		     "no answer of its voip-failover");
+		return;
+	}
+	snprintf(timeline, sizeof(timeline), "%" PRId64, p->timeline);
+	snprintf(lag, sizeof(lag), "%" PRId64, p->lag_bytes);
+	snprintf(detail, sizeof(detail), "keepalived %s%s%s%s",
+		 ha_vrrp_word(p->kept.vrrp),
+		 p->kept.held ? ", has the address" : "",
+		 *p->kept.doing ? ", at work: " : "", p->kept.doing);
+	if (p->timeline)
+		row[PGREPORT_TIMELINE] = timeline;
+	if (p->lag_bytes >= 0 && p->pg == HA_PG_STANDBY)
+		row[PGREPORT_LAG_BYTES] = lag;
+	out_row(out, row);
+}
+
+void
+ha_report(struct out *out)
+{
+	struct ha_maintenance m;
+	struct verr why = VERR_INIT;
+	const struct ha_row *row;
+	const struct ha_kept *k;
+	struct ha_outcome o;
+
+	if (!*conf_str("peer_address"))
+		return;
+	if (ha_facts_gather(HA_ON_TICK, &o, &why) == -1) {
+		log_warning("%s", why.msg);
+		return;
+	}
+	k = &o.state.kept;
+	tell(out, "vrrp", o.state.name, ha_vrrp_word(k->vrrp),
+	     k->held ? "has the address" : "without the address");
+	if (ha_is_maintenance(&m))
+		tell(out, "maintenance", m.by, "on", m.reason);
+	if (k->fenced)
+		tell(out, "marker", o.state.name, "fenced",
+		     "does not start as a primary");
+	if (*k->doing)
+		tell(out, "transition", k->id, k->doing, k->step);
+	tell_peer(out, &o);
+	row = ha_plan(&o.facts);
+	tell(out, "next", o.state.name, ha_action_word(row->action), row->why);
+}
