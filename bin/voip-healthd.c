@@ -8,7 +8,8 @@
 #include "service.h"
 
 static char *simulated;
-static int nagios_status; /* of the plugin: 0, 1, 2 or 3 */
+static bool nagios;
+static int nagios_status; /* of the plugin: 0, 1 or 2 */
 
 static int
 cmd_status(int argc, const char **argv, struct verr *e)
@@ -16,22 +17,16 @@ cmd_status(int argc, const char **argv, struct verr *e)
 	enum out_format format = OUT_TABLE;
 	struct health h;
 	struct verdict v;
-	bool nagios =
-		opt_format_word() && strcmp(opt_format_word(), "nagios") == 0;
-	int status = 0;
 
 	(void)argc;
 	(void)argv;
+	nagios = opt_format_word() && strcmp(opt_format_word(), "nagios") == 0;
 	if ((!nagios && out_format_from_options(&format, e) == -1) ||
 	    health_probe_all(&h, e) == -1 ||
 	    (simulated && health_simulate(&h, simulated, e) == -1))
 		return -1;
-	if (nagios) {
-		if (health_print_nagios(&h, &status, e) == -1)
-			return -1;
-		nagios_status = status;
-		return 0;
-	}
+	if (nagios)
+		return health_print_nagios(&h, &nagios_status, e);
 	if (health_print(&h, stdout, format, e) == -1)
 		return -1;
 	if (format == OUT_TABLE)
@@ -90,10 +85,8 @@ main(int argc, const char **argv)
 	};
 	int status = opt_main(argc, argv, &program);
 
-	if (status == 0)
-		return nagios_status;
-	/* Unknown, for who asked as Nagios does. */
-	return opt_format_word() && strcmp(opt_format_word(), "nagios") == 0
-		       ? 3
-		       : status;
+	if (!nagios)
+		return status;
+	/* 3: unknown */
+	return status == 0 ? nagios_status : 3;
 }

@@ -227,6 +227,15 @@ on_timer(void *arg)
 		return;
 	}
 	w->begun_ms = loop_now_ms();
+	if (probe_is_quick(w->probe)) {
+		probe_run(w->probe, &r);
+		take_result(w, &r);
+		tell(w->serving);
+		if (!w->serving->once)
+			loop_timer_set(w->serving->loop, &w->timer,
+				       w->probe->interval_ms);
+		return;
+	}
 	w->worker = worker_start(w->serving->loop, work, w, on_result, w, &e);
 	if (w->worker) {
 		loop_timer_set(w->serving->loop, &w->timer,

@@ -1,10 +1,11 @@
 /*
  * health: every probe at its interval, the verdict, and their HTTP face.
  *
- * Layer domain.  Each probe runs in a process of its own, which is killed when
- * its time is over, so the verdict never waits.  A probe counts as failed
- * after `fall` failures in a row and as well again after `rise` successes; a
- * postmaster that ends is seen at once (pidfd), and is a failure at once.
+ * Layer domain.  Each probe that could wait runs in a process of its own, which
+ * is killed when its time is over, so the verdict never waits.  A probe counts
+ * as failed after `fall` failures in a row and as well again after `rise`
+ * successes; a postmaster that ends is seen at once (pidfd), and is a failure
+ * at once.
  *
  * Unfit is a node on which a probe of class local fatal counts as failed.  When
  * that is not PostgreSQL's and the peer could not do the work any better, the

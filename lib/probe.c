@@ -16,11 +16,11 @@
 /* clang-format off */
 const struct probe probes[] = {
 	/* name, class, interval, timeout (ms), fall, rise */
-	{ "database", FATAL, 200, 400, 2, 1, probe_database, "node_database",
+	{ "database", FATAL, 400, 350, 2, 1, probe_database, "node_database",
 	  "start PostgreSQL and read its log" },
 	{ "write", FATAL, 2000, 2000, 3, 1, probe_write, "node_database",
 	  "look for a full or slow disk below the data directory" },
-	{ "replication", DEGRADED, 1000, 1000, 2, 1, probe_replication,
+	{ "replication", DEGRADED, 2000, 1000, 2, 1, probe_replication,
 	  "node_database", "voip-failover status, then voip-failover rejoin" },
 	{ "dirxml", FATAL, 5000, 1000, 2, 1, probe_endpoint, "dirxml_listen",
 	  "systemctl restart voip-dirxml" },
@@ -112,6 +112,14 @@ probe_class_of(const struct probe *p)
 		    strchr(", ", at[len]))
 			return PROBE_FATAL;
 	return p->class;
+}
+
+bool
+probe_is_quick(const struct probe *p)
+{
+	return (p->setting && !*conf_str(p->setting)) ||
+	       p->run == probe_clock || p->run == probe_address ||
+	       p->run == probe_keepalived || p->run == probe_peer;
 }
 
 bool

@@ -61,6 +61,8 @@ size_t probe_count(void);
 void probe_run(const struct probe *p, struct probe_result *r);
 /* With what health_fatal adds. */
 enum probe_class probe_class_of(const struct probe *p);
+/* It waits for nobody, so it needs no process of its own. */
+bool probe_is_quick(const struct probe *p);
 /* Of PostgreSQL: no peer can be so bad that this node could go on. */
 bool probe_is_database(const struct probe *p);
 

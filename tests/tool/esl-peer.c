@@ -6,7 +6,8 @@
  * words, split and unescaped as FreeSWITCH does it, with a tab between them; a
  * message of several lines has "MORE" in front.  A command that asks for a list
  * is answered with the file DIR/NAME ("queues", "agents", "tiers",
- * "gateways"), every other one with +OK.
+ * "gateways", "status", "calls", "registrations", "profiles"), every other one
+ * with +OK.
  *
  * MODE: ok; refusing (the password), denied (the address), silent (no answers),
  * slow (300 ms each), dying (at its third command), once (closes after one
@@ -35,6 +36,10 @@ static const char *const lists[][2] = {
 	{ "api callcenter_config agent list", "agents" },
 	{ "api callcenter_config tier list", "tiers" },
 	{ "api sofia xmlstatus gateway", "gateways" },
+	{ "api status", "status" },
+	{ "api show calls count", "calls" },
+	{ "api show registrations count", "registrations" },
+	{ "api sofia status", "profiles" },
 };
 
 static bool
