@@ -14,7 +14,7 @@
 #include "log.h"
 
 #define READ_STEP  65536
-#define RECORD_MAX (16 << 20)
+#define RECORD_MAX (4 << 20)
 
 /* A record that waits for its batch. */
 struct pending {
