@@ -11,7 +11,7 @@ load cluster
 legs=400   # in a round
 rounds=6   # at least
 kills_wanted=12
-ways=6 # to kill
+fill_after= # so many kills the disk is full
 
 setup() {
 	cd "$BATS_TEST_DIRNAME/.." || return
@@ -46,7 +46,7 @@ teardown() {
 # In the long form only: not everybody may mount.
 small_disk() {
 	[ -n "${CHAOS_SECONDS:-}" ] || return 0
-	ways=7
+	fill_after=12
 	mount -t tmpfs -o "size=${CHAOS_DISK:-1g}" chaos "$cluster_base"
 	chmod 755 "$cluster_base"
 	chown "$(id -u postgres 2>/dev/null || id -u nobody)" "$cluster_base"
@@ -104,15 +104,16 @@ chaos() {
 	RANDOM=$1
 	while [ ! -e "$enough" ]; do
 		read -rt "0.$((RANDOM % 5))$((RANDOM % 10))" <> <(:) || :
-		case $((RANDOM % ways)) in
+		case $((RANDOM % 6)) in
 		0 | 1) pkill -KILL -P "${supervisors[0]}" ;;
 		2 | 3) pkill -KILL -P "${supervisors[1]}" ;;
 		4) pkill -KILL -P "${supervisors[2]}" ;;
 		5) kill_postgres ;;
-		6) fill_disk ;;
 		esac || :
 		kills=$((kills + 1))
 		echo "$kills" >"$BATS_TEST_TMPDIR/kills"
+		[ -z "$fill_after" ] || [ $((kills % fill_after)) -ne 0 ] ||
+			fill_disk
 	done
 }
 
@@ -179,7 +180,7 @@ check_ledger() {
 	done
 	: >"$enough"
 	wait "$monkey"
-	[ "$ways" -eq 6 ] || [ -e "$BATS_TEST_TMPDIR/fills" ]
+	[ -z "$fill_after" ] || [ -e "$BATS_TEST_TMPDIR/fills" ]
 	echo "$(cat "$BATS_TEST_TMPDIR/kills") kills, $((legs * round)) legs"
 	stop_supervisors
 	flush_all
