@@ -28,11 +28,13 @@ kamailio_config() {
 		dns=no
 		tcp_accept_no_cl=yes
 		listen=tcp:127.0.0.1:$kamailio_port
+		listen=udp:127.0.0.1:$kamailio_port
 		mpath="$modules/"
 		loadmodule "$database"
 		loadmodule "tm.so"
 		loadmodule "sl.so"
 		loadmodule "pv.so"
+		loadmodule "textops.so"
 		loadmodule "xhttp.so"
 		loadmodule "jsonrpcs.so"
 		loadmodule "htable.so"
@@ -53,6 +55,9 @@ kamailio_config() {
 		modparam("htable", "htable",
 			"emergency=>size=4;dbtable=emergency;")
 		request_route {
+			if (is_method("OPTIONS")) {
+				sl_send_reply("${OPTIONS_STATUS:-200}", "Answer");
+			}
 			exit;
 		}
 		event_route[xhttp:request] {
