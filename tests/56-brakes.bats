@@ -155,39 +155,116 @@ are_both_found() {
 	try found 1001 198.51.100.1
 }
 
-# fail2ban's <HOST> is an address; its prefix for the journal is nothing.
-matches() { # LINE
-	local regex
+# The addresses that fail2ban would ban by the program's log.
+banned() {
+	local fail2ban=$PWD/build/deps/fail2ban/usr
 
-	while read -r regex; do
-		regex=${regex//<HOST>/'(?<host>[0-9a-f.:]+)'}
-		! grep -qP -- "$regex" <<<"$1" || return 0
-	done < <(sed -n '/^failregex/,/^ignoreregex/{ s/^failregex = *//; s/^ *//; /^ignoreregex/d; p }' \
-		etc/fail2ban/filter.d/voip-dirxml.conf)
-	return 1
+	PYTHONPATH=$fail2ban/lib/python3/dist-packages PYTHONDONTWRITEBYTECODE=1 \
+		python3 "$fail2ban/bin/fail2ban-regex" -r -o ip \
+		"$dirxml_dir/log" "$PWD/etc/fail2ban/filter.d/voip-dirxml.conf"
 }
 
-@test "fail2ban's filter knows our line in each form, and no other's" {
-	local format line
+@test "fail2ban bans by our line in each form" {
+	local format target
 	for format in text json; do
 		for target in stderr journal; do
 			dirxml_start --set brake_user=1 --set log_format=$format \
 				--set log_target=$target --set brake_window=1h
 			try found 1001 203.0.113.5
+			run -0 banned
+			[ "$output" = '' ]
 			try not 1001 203.0.113.5
-			line=$(grep brake "$dirxml_dir/log" | grep -v lookup)
-			echo "$line"
-			matches "$line"
+			try found 1002 2001:db8:1:2::3
+			try not 1002 2001:db8:1:2::3
+			cat "$dirxml_dir/log"
+			run -0 banned
+			[ "${#lines[@]}" -eq 2 ]
+			[ "${lines[0]}" = 203.0.113.5 ]
+			[[ ${lines[1]} == 2001:db8:1:2:* ]]
 			dirxml_stop
 		done
 	done
-	dirxml_start --set brake_user=1 --set brake_window=1h
-	try not 'x%20brake%20address%3D192.0.2.66%20reason%3Duser%20user%3Dx' \
-		203.0.113.5
-	try not 'x%0Avoip-dirxml%5B1%5D%3A%20brake%20address%3D192.0.2.66%20reason%3Duser%20user%3Dx' \
-		203.0.113.5
-	while read -r line; do
-		[[ $line == *' brake address=203.0.113.5 '* ]] ||
-			! matches "$line"
-	done <"$dirxml_dir/log"
+}
+
+@test "fail2ban bans nobody by what a phone wrote into our line" {
+	local format forged
+	forged='brake%20address%3D192.0.2.66%20reason%3Duser%20user%3Dx'
+	for format in text json; do
+		dirxml_start --set brake_user=1 --set log_format=$format \
+			--set brake_unknown=1 --set brake_window=1h
+		try not "x%20$forged" 203.0.113.5
+		try not "x%20$forged" 203.0.113.5
+		try not "x%0A$forged" 203.0.113.6
+		try not "x%0A$forged" 203.0.113.6
+		try not "x%0Avoip-dirxml%5B1%5D%3A%20$forged" 203.0.113.7
+		try not "x%0Avoip-dirxml%5B1%5D%3A%20$forged" 203.0.113.7
+		try not '%22%7D%0A%7B%22level%22%3A%22warning%22' 203.0.113.8
+		try not '%22%7D%0A%7B%22level%22%3A%22warning%22' 203.0.113.8
+		run -0 banned
+		echo "$output" | sort -u >"$BATS_TEST_TMPDIR/banned"
+		run -0 diff "$BATS_TEST_TMPDIR/banned" - \
+			<<<"$(printf '203.0.113.%d\n' 5 6 7 8)"
+		dirxml_stop
+	done
+}
+
+# The value of a param of USER as mod_sofia reads it.
+param() { # NAME USER
+	login "$2" 203.0.113.5 | post /fs/xml | tail -n +2 | parsed || return
+	seen "//user[@id='$2']/params/param[@name='$1']/@value"
+}
+
+counts_params() { # COUNT NAME USER
+	param "$2" "$3" >"$BATS_TEST_TMPDIR/value"
+	[ "$(seen "count(//param[@name='$2'])")" = "$1" ]
+}
+
+is_param() { # VALUE NAME USER
+	[ "$(param "$2" "$3")" = "$1" ]
+}
+
+# The entity's field, the param, a tenant's value, a user's, and one more.
+brake_fields() {
+	cat <<-'END'
+		auth_acl auth-acl 192.0.2.0/24 198.51.100.0/24
+		user_agent_filter user-agent-filter lab-ua ^(Good|Best)
+		max_registrations max-registrations-per-extension 3 1
+	END
+}
+
+edit() { # KEY-WORD...
+	PGUSER='' VOIP_DATABASE="dbname=$PGDATABASE user=voip_ext" \
+		voip-ext "$@" </dev/null
+}
+
+@test "a user's brakes are in what a phone's login reads, else the tenant's" {
+	local field name tenant own
+	dirxml_start
+	wait_for listening
+	while read -r field name tenant own; do
+		echo "$field"
+		edit domain set pbx.example.com "$field="
+		edit set 1001@pbx.example.com "$field="
+		edit set 1002@pbx.example.com "$field="
+		wait_for counts_params 0 "$name" 1001
+		edit domain set pbx.example.com "$field=$tenant"
+		wait_for is_param "$tenant" "$name" 1001
+		edit set 1001@pbx.example.com "$field=$own"
+		wait_for is_param "$own" "$name" 1001
+		is_param "$tenant" "$name" 1002
+		edit domain set pbx.example.com "$field="
+		wait_for counts_params 0 "$name" 1002
+		is_param "$own" "$name" 1001
+	done < <(brake_fields)
+}
+
+@test "a user who must not register is told so to mod_sofia" {
+	dirxml_start
+	wait_for listening
+	counts_params 0 sip-forbid-register 1001
+	edit set 1001@pbx.example.com forbid_register=true
+	wait_for is_param true sip-forbid-register 1001
+	counts_params 0 sip-forbid-register 1003
+	edit set 1001@pbx.example.com forbid_register=false
+	wait_for counts_params 0 sip-forbid-register 1001
 }
