@@ -55,6 +55,10 @@ comes_back() {
 	ha_one_writer
 }
 
+synchronous() {
+	[ "$(ha_sql "$1" 'show synchronous_standby_names')" = 'ANY 1 (*)' ]
+}
+
 only() {
 	[ "$(ha_primaries)" = "$1" ]
 }
@@ -105,4 +109,53 @@ primary() {
 	ha_await grep -q 'isolated state=yes' "$ha/n$p/failover.log"
 	ha_heal
 	comes_back
+}
+
+@test "keepalived killed: the address is on both, only one writes" {
+	moves keepalived-kill
+	ha_await ha_is_standby "$p"
+	ha_start_keepalived "$p"
+	comes_back
+}
+
+@test "voip-healthd killed: its last word does not count for long" {
+	moves health-kill
+	ha_start_health "$p"
+	comes_back
+}
+
+@test "voip-healthd frozen: its last word does not count for long" {
+	moves health-freeze
+	kill -CONT "$(ha_pid "$p" health)"
+	comes_back
+}
+
+@test "both dead at once: switched on they are a pair" {
+	ha_fault both "$p"
+	ha_boot 1
+	ha_boot 2
+	comes_back
+}
+
+@test "switched on without voip-healthd a node does not take the address" {
+	ha_fault death "$p"
+	ha_await ha_written_by "$s"
+	ha_boot "$p" blind
+	ha_await ha_is_standby "$p"
+	ha_await grep -q 'Entering FAULT STATE' "$ha/n$p/keepalived.log"
+	run -1 ha_has_vip "$p"
+	ha_start_health "$p"
+	comes_back
+}
+
+@test "the line between the nodes cut, commits synchronous: none is lost" {
+	ha_sql "$p" "alter system set synchronous_standby_names = 'ANY 1 (*)'"
+	ha_sql "$p" 'select pg_reload_conf()'
+	ha_await synchronous "$p"
+	moves between
+	ha_heal
+	comes_back
+	[ "$(ha_lost "$(primary)")" -eq 0 ]
+	ha_sql "$(primary)" 'alter system reset synchronous_standby_names'
+	ha_sql "$(primary)" 'select pg_reload_conf()'
 }
