@@ -20,6 +20,7 @@
 #include "out.h"
 #include "pgcontrol.h"
 #include "services.h"
+#include "verdict.h"
 
 #define ASK_MS       INT64_C(5000)
 #define POLL_MS      20
@@ -314,9 +315,12 @@ static void
 take_back(struct ha_journal *j, struct ha_state *s)
 {
 	struct verr e = VERR_INIT;
+	struct verdict v;
 
 	s->kept.fenced = false;
-	s->kept.held = true;
+	/* When keepalived took the address away it will say MASTER again; its
+	 * FAULT of the meantime must not stop what is started here. */
+	s->kept.held = verdict_read(&v, &e) == 0 && v.has_address;
 	if (ha_journal_step(j, "undo", &e) == -1 ||
 	    pg_unmark_standby(&e) == -1 ||
 	    (services_status(conf_str("postgresql_service"), &e) != 1 &&

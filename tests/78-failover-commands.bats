@@ -1,0 +1,111 @@
+#!/usr/bin/env bats
+# What an operator does with the pair: real keepalived and real PostgreSQL in
+# network namespaces; see ha.bash.
+# shellcheck disable=SC2154 # ha.bash
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	load helper
+	cd "$BATS_TEST_DIRNAME/.." || return
+	top=$PWD
+	# shellcheck disable=SC2153
+	export top build=$BUILD
+	load ha.bash
+	# A busy machine is late, and nobody who is late is dead.
+	export ha_settings='peer_timeout=3s
+		witness_timeout=3s'
+	ha_build
+	export ha
+}
+
+teardown_file() {
+	load ha.bash
+	ha_remove
+}
+
+setup() {
+	load helper
+	load ha.bash
+	load ha/fault.bash
+	# shellcheck disable=SC2034 # the primary, for ha/fault.bash
+	p=1 ha_writers=()
+	ha_up
+}
+
+teardown() {
+	ha_stop_writing
+	ha_down
+}
+
+failover() { # N ARGUMENT...
+	ha_node "$1" "$ha/bin/voip-failover" "${@:2}"
+}
+
+# The peer's keepalived has said BACKUP, its standby streams.
+ready() {
+	failover 1 switchover --dry-run
+}
+
+# row N KIND FIELDS: of the status
+row() {
+	failover "$1" status -f jsonl |
+		jq -r "select(.kind == \"$2\") | [$3] | join(\" \")"
+}
+
+@test "status shows both nodes, keepalived's word and what follows" {
+	ha_await ready
+	[ "$(row 1 vrrp .state,.detail)" = "MASTER has the address" ]
+	[ "$(row 1 peer .name,.role,.state)" = "node2 standby streaming" ]
+	[ "$(row 1 next .state)" = hold ]
+	[ "$(row 2 peer .name,.role,.state)" = "node1 primary writable" ]
+	[ "$(row 2 next .state,.detail)" = \
+		"nothing well, and the address is not ours" ]
+	run -0 failover 2 maintenance on --reason 'new disk' --for 1m
+	[ "$(row 2 maintenance .name,.detail)" = "postgres new disk" ]
+	[ "$(row 2 next .state)" = nothing ]
+}
+
+@test "a switchover is looked at first, and says what would stop it" {
+	ha_await ready
+	run -0 failover 1 switchover --dry-run -f jsonl
+	[ "$(jq -rs 'map(select(.state == "failed")) | length' <<<"$output")" = 0 ]
+	[ "$(jq -rs 'length' <<<"$output")" -ge 12 ]
+	run -1 failover 2 switchover
+	[[ "$output" == *"no switchover: role: not a primary: run this on the primary"* ]]
+	ha_sql 2 'select pg_wal_replay_pause()'
+	run -1 failover 1 switchover
+	[[ "$output" == *"no switchover: peer replay: paused: select pg_wal_replay_resume()"* ]]
+	[ "$(ha_primaries)" = 1 ]
+}
+
+@test "a switchover is done when both nodes say so, and loses nothing" {
+	ha_await ready
+	ha_write
+	run -0 failover 1 switchover
+	[[ "$output" == *"node2: primary on timeline 2, with the address"* ]]
+	[[ "$output" == *"node1: its standby, streams"* ]]
+	ha_await ha_written_by 2
+	ha_stop_writing
+	[ "$(ha_primaries)" = 2 ]
+	[ "$(ha_lost 2)" -eq 0 ]
+	[ "$(row 1 node .role,.state,.timeline)" = "standby streaming 2" ]
+}
+
+@test "a node comes back as a clone, and the old directory is kept" {
+	ha_await ready
+	run -0 failover 1 maintenance on --reason test --for 10m
+	run -0 failover 2 maintenance on --reason test --for 10m
+	run -1 failover 1 rejoin
+	[[ "$output" == *"there is nobody"* ]]
+	ha_ctl 2 -m fast stop
+	run -0 failover 2 rejoin --policy reclone
+	[[ "$output" == *"node2: standby again, timeline 1, receives from"* ]]
+	run -0 failover 2 rejoin --policy reclone
+	[[ "$output" == *"a standby already"* ]]
+	[ "$(find "$ha/data" -maxdepth 1 -name 'n2.*' | wc -l)" = 1 ]
+	ha_ctl 2 -m fast stop
+	run -1 failover 2 --set rejoin_copies=1 rejoin --policy reclone
+	[[ "$output" == *"no room for another copy"* ]]
+	[ "$(find "$ha/data" -maxdepth 1 -name 'n2.*' | wc -l)" = 1 ]
+}
