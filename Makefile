@@ -167,6 +167,9 @@ install: all
 	for u in $(wildcard etc/systemd/*.service etc/systemd/*.socket etc/systemd/*.timer); do \
 	sed 's|/usr/local/sbin/|$(SBINDIR)/|; s|/usr/local/bin/|$(BINDIR)/|' $$u \
 	    >"$(DESTDIR)$(UNITDIR)/$${u##*/}" || exit; done
+	install -d "$(DESTDIR)$(UNITDIR)/kamailio.service.d"
+	install -m 0644 etc/systemd/kamailio.service.d/voip.conf \
+	    "$(DESTDIR)$(UNITDIR)/kamailio.service.d"
 
 clean:
 	rm -rf build build-*

@@ -89,16 +89,29 @@ forget() {
 	rpc htable.flush authst >/dev/null
 }
 
-@test "the configuration is accepted, also with TLS off, TCP off and a peer" {
-	local check=("$kamailio_root/usr/sbin/kamailio" -c -L
-		"$kamailio_libs/modules:$(dirname "$(find \
-		"$kamailio_root-postgres-modules/usr/lib" \
-		-name db_postgres.so)")" -f "$folder/other/kamailio.cfg")
+@test "the configuration is accepted, without TCP and with TLS and a peer" {
+	local settings check=("$kamailio_root/usr/sbin/kamailio" -c -L
+		"$(proxy_modules)" -f "$folder/other/kamailio.cfg")
 	mkdir "$folder/other"
-	folder=$folder/other proxy_configure kamailio_tcp=no \
-		kamailio_peer=127.0.0.2 kamailio_accounting=no
-	LD_LIBRARY_PATH=$kamailio_libs ASAN_OPTIONS='' run -0 "${check[@]}"
-	[[ "$output" == *"config file ok"* ]]
+	for settings in 'kamailio_tcp=no kamailio_accounting=no' \
+		'kamailio_peer=127.0.0.2 kamailio_tls_port=5061'; do
+		# shellcheck disable=SC2086 # words
+		folder=$folder/other proxy_configure $settings
+		LD_LIBRARY_PATH=$kamailio_libs ASAN_OPTIONS='' \
+			run -0 "${check[@]}"
+		[[ "$output" == *"config file ok"* ]]
+	done
+}
+
+@test "the drop-in fits the unit of the package" {
+	local dir=$folder/units unit=kamailio.service
+	mkdir -p "$dir/$unit.d"
+	sed "s|/usr/sbin/|$kamailio_root&|" "$(find "$kamailio_root" \
+		-name "$unit")" >"$dir/$unit"
+	sed "s|/usr/sbin/|$kamailio_root&|" "etc/systemd/$unit.d/voip.conf" \
+		>"$dir/$unit.d/voip.conf"
+	run -0 systemd-analyze verify --man=no "$dir/$unit"
+	[ -z "$output" ]
 }
 
 @test "a phone registers with its password, and is in the table after the flush" {
@@ -399,4 +412,25 @@ dials() {
 	# on a socket of SIP nothing of it is told
 	run -0 curl -sS -o /dev/null -w '%{http_code}' "http://$proxy/metrics"
 	[ "$output" = 403 ]
+}
+
+@test "a phone registers over TLS" {
+	local port way
+	port=$(free_port) way=127.0.0.1:$(free_port)
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 \
+		-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 \
+		-keyout "$folder/key.pem" -out "$folder/certificate.pem" 2>"$folder/openssl"
+	proxy_configure kamailio_tls_port="$port" \
+		kamailio_tls_certificate="$folder/certificate.pem" \
+		kamailio_tls_key="$folder/key.pem"
+	kamailio_stop
+	proxy_start
+	socat "UDP4-LISTEN:${way#*:},bind=127.0.0.1" "OPENSSL:127.0.0.1:$port,\
+cafile=$folder/certificate.pem" 2>"$BATS_TEST_TMPDIR/socat" 3>&- 4>&- &
+	way_pid=$!
+	proxy=$way run -0 phone 1002@a.example register -c "$(contact 1002)"
+	stop_process "$way_pid"
+	[ "$output" = 200 ]
+	run -0 rpc ul.lookup location 1002@a.example
+	[[ "$output" == *"tls:127.0.0.1:$port"* ]]
 }

@@ -44,13 +44,15 @@ proxy_configure() {
 	voip-config "${settings[@]}" kamailio >"$folder/voip-site.cfg"
 }
 
-proxy_start() {
-	local modules
-	modules=$kamailio_libs/modules:$(dirname "$(find \
-		"$kamailio_root-postgres-modules/usr/lib" -name db_postgres.so)")
+# Where the packages' modules were unpacked.
+proxy_modules() {
+	find "$kamailio_root"{,-postgres-modules,-tls-modules}/usr/lib \
+		-type d -name modules 2>/dev/null | paste -s -d :
+}
 
+proxy_start() {
 	LD_LIBRARY_PATH=$kamailio_libs ASAN_OPTIONS='' setsid \
-		"$kamailio_root/usr/sbin/kamailio" -L "$modules" \
+		"$kamailio_root/usr/sbin/kamailio" -L "$(proxy_modules)" \
 		-f "$folder/kamailio.cfg" -DD -E -m "${PROXY_MEMORY:-64}" -M 8 \
 		-Y "$folder" -w "$folder" >>"$folder/kamailio.log" 2>&1 \
 		3>&- 4>&- 9>&- </dev/null &
