@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # etc/kamailio on the two nodes of a pair: what phones told the one, the other
 # knows when the first is gone.
-# shellcheck disable=SC2030,SC2031,SC2154 # each test is a subshell
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154 # each test is a subshell
 
 load helper
 load kamailio

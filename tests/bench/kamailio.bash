@@ -59,10 +59,11 @@ offer() {
 		-key expires 3600 -m "$2" -r "$3" -l 20000 -timeout 120 \
 		-trace_stat -stf "$name.stat" -fd 1 "${@:4}" \
 		>"$name.out" 2>&1 3>&- || status=$?
-	awk -F';' 'NR == 1 { for (i = 1; i <= NF; i++) c[$i] = i } END {
-		printf "%.0f/s failed=%d retransmitted=%d most=%d\n",
+	awk -F';' 'NR == 1 { for (i = 1; i <= NF; i++) c[$i] = i; next }
+		$c["CurrentCall"] > most { most = $c["CurrentCall"] } END {
+		printf "%.0f/s failed=%d retransmitted=%d at once=%d\n",
 			$c["CallRate(C)"], $c["FailedCall(C)"],
-			$c["Retransmissions(C)"], $c["CurrentCall"] }' \
+			$c["Retransmissions(C)"], most }' \
 		"$name.stat"
 }
 
@@ -96,8 +97,7 @@ bench_kamailio() {
 	echo "kamailio: 400 calls/s offered: $(offer call 4000 400 -d 0)"
 	for concurrent in 100 400 600 800; do
 		echo "kamailio: $concurrent calls held:" \
-			"$(offer call "$concurrent" 200 -d 6000)" \
-			"dialogs"
+			"$(offer call "$concurrent" 200 -d 6000)"
 	done
 	cached=$(sustained register 1000 1500 2000 2500 3000 4000 5000 6000)
 	# the same without the caches
