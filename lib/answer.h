@@ -26,7 +26,7 @@
 #define QUESTION_PARAMS 8
 
 struct question {
-	const char *sql; /* a constant; NULL: not found, without asking */
+	const char *sql;      /* a constant; NULL: not found, without asking */
 	const char *sql_many; /* struct answer's */
 	int nparams;
 	struct db_param params[QUESTION_PARAMS]; /* text; borrow from the
