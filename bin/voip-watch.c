@@ -1,5 +1,6 @@
 /* voip-watch: print the changes of the directory as they commit. */
 
+#include <limits.h>
 #include <popt.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@
 static char *domain;
 static char *format;
 static char *timeout;
-static long count;
+static long count = LONG_MIN; /* not given */
 
 /* clang-format off */
 static const struct poptOption options[] = {
@@ -65,7 +66,7 @@ run(int argc, const char **argv, struct verr *e)
 	struct watch_options o = {
 		.entities = argv,
 		.domain = domain,
-		.count = count,
+		.count = count == LONG_MIN ? 0 : count,
 		.fd = STDOUT_FILENO,
 	};
 
@@ -75,8 +76,8 @@ run(int argc, const char **argv, struct verr *e)
 					"there is no entity '%s'\n"
 					"hint: voip-ext --help lists them",
 					argv[i]);
-	if (count < 0)
-		return verr_set(e, VERR_USAGE, "--count may not be negative");
+	if (count < 1 && count != LONG_MIN)
+		return verr_set(e, VERR_USAGE, "--count is 1 or more");
 	if (domain && valid_domain(domain, e) == -1) {
 		e->kind = VERR_USAGE;
 		return -1;

@@ -346,8 +346,10 @@ delete user chosen@b.example"
 	[[ $output == *"changes are not printed as 'csv'"*"hint: jsonl or tsv"* ]]
 	run -64 voip-watch usr
 	[[ $output == *"there is no entity 'usr'"* ]]
+	run -64 timeout 30 voip-watch --count 0
+	[[ $output == *"--count is 1 or more"* ]]
 	run -64 voip-watch --count -1
-	[[ $output == *"--count may not be negative"* ]]
+	[[ $output == *"--count is 1 or more"* ]]
 	run -64 voip-watch --timeout soon
 	[[ $output == *"--timeout"* ]]
 	run -64 voip-watch --domain A.example
