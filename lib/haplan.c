@@ -29,6 +29,9 @@ const struct ha_row ha_rows[] = {
 	  " back as a primary" },
 	{ { HA_ON_ISOLATED, ANY, ANY, PG_MAY_WRITE, ANY, ANY, ANY, ANY, ANY },
 	  HA_DEMOTE, "neither peer nor witnesses: somebody else may write" },
+	{ { HA_ON_TICK | LOST_ADDRESS, ANY, HA_HELD, PG_DOWN | PG_MAY_WRITE,
+	    HA_FENCED, ANY, ANY, ANY, ANY },
+	  HA_DEMOTE, "a demotion was cut off: it is brought to its end" },
 
 	{ { ANY, ANY, ANY, ANY, ANY, HA_PEER_ASTRAY, ANY, ANY, ANY },
 	  HA_REFUSE, "the peer's database is not a copy of ours" },

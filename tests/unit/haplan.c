@@ -127,6 +127,10 @@ asks_whom_it_should(const struct ha_facts *f, enum ha_action a)
 static bool
 demotes_what_runs(const struct ha_facts *f, enum ha_action a)
 {
+	/* One that was cut off. */
+	if (f->held == HA_HELD && f->mark == HA_FENCED && a == HA_DEMOTE &&
+	    f->pg != HA_PG_STANDBY)
+		return true;
 	return a != HA_DEMOTE || (f->pg & MAY_WRITE) ||
 	       (f->pg == HA_PG_DOWN_PRIMARY && (f->event & LOST_ADDRESS));
 }
