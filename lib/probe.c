@@ -128,7 +128,7 @@ probe_is_database(const struct probe *p)
 	return p->run == probe_database || p->run == probe_write;
 }
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 find(struct probe_result *r, enum probe_state state, const char *fmt,
      va_list ap)
 {
