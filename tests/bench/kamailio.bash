@@ -108,7 +108,8 @@ bench_kamailio() {
 		"$folder/kamailio.cfg"
 	proxy_start
 	servers+=("$(<"$folder/kamailio.pid")")
-	asked=$(sustained register 250 500 1000 1500 2000 2500 3000 3500 4000)
+	asked=$(sustained register 1000 2000 3000 4000 5000 6000 7000 8000 \
+		10000)
 	report kamailio "$cached" "$asked" 'SQL for each:' REGISTER
 	kamailio_stop TERM
 	peer_stop fs1
