@@ -49,7 +49,8 @@ tell(struct checks *c, const char *name, enum state state, const char *detail)
 	if (c->out)
 		out_row(c->out, row);
 	if (state == FAILED && !*c->failed)
-		snprintf(c->failed, sizeof(c->failed), "%s: %s", name, detail);
+		snprintf(c->failed, sizeof(c->failed), "%.60s: %.400s", name,
+			 detail);
 }
 
 /* --- what is known without a question to a server --------------------- */

@@ -314,7 +314,9 @@ ha_up() {
 		cp -a "$ha/golden/n$n" "$ha/data/n$n"
 		mkdir "$ha/n$n/run" "$ha/n$n/state"
 		chown postgres:postgres "$ha/n$n/run" "$ha/n$n/state"
-		rm -f "$ha/n$n"/*.log
+		# A killed server leaves the lock of its socket, and a zombie
+		# has its pid for a while.
+		rm -f "$ha/n$n"/*.log "$ha/n$n"/.s.PGSQL.*
 		ha_start_server $n || return
 	done
 	ha_await ha_streams 1 || return
