@@ -93,7 +93,7 @@ assert_demo_output() {
 	grep -q 'until Ctrl-C' "$long/seen"
 	[ -n "$(left_over)" ]
 	printf '\003' >&7
-	wait "$terminal"
+	wait "$terminal" || { tail -n 20 "$long/seen"; false; }
 	terminal=''
 	exec 7>&-
 	[ -z "$(left_over)" ]
