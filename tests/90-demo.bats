@@ -80,9 +80,10 @@ assert_demo_output() {
 	long=$(mktemp -d)
 	copy_tree "$long/tree"
 	mkfifo "$long/keys"
-	# a shell starts its background jobs without Ctrl-C
+	# a shell starts its background jobs without Ctrl-C; exec, since one that
+	# waits for the demo would be ended by the key itself
 	env --default-signal=INT,QUIT BUILD="$long/tree/build" \
-		script -qefc "$long/tree/tests/demo/run" "$long/seen" <"$long/keys" >/dev/null 2>&1 &
+		script -qefc "exec $long/tree/tests/demo/run" "$long/seen" <"$long/keys" >/dev/null 2>&1 &
 	terminal=$!
 	exec 7>"$long/keys"
 	for _ in {1..1800}; do
