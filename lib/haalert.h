@@ -8,7 +8,7 @@
 #ifndef HAALERT_H
 #define HAALERT_H
 
-#include "hasteps.h"
+#include "hafacts.h"
 
 /* After a transition; `failure` is NULL when all went well.  Does not wait:
  * another process does. */

@@ -5,6 +5,7 @@
 
 #include "conf.h"
 #include "hajournal.h"
+#include "haorder.h"
 #include "hasteps.h"
 #include "out.h"
 

@@ -9,7 +9,7 @@
 #include "conf.h"
 #include "hajournal.h"
 #include "hamaintenance.h"
-#include "hasteps.h"
+#include "haorder.h"
 #include "log.h"
 #include "out.h"
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "conf.h"
+#include "hafacts.h"
 #include "hamaintenance.h"
-#include "hasteps.h"
 #include "log.h"
 #include "pgreport.h"
 

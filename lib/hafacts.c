@@ -1,0 +1,82 @@
+#include "hafacts.h"
+
+#include <string.h>
+
+#include "conf.h"
+#include "hamaintenance.h"
+#include "hapeer.h"
+#include "log.h"
+#include "witness.h"
+
+#define LOOK_MS INT64_C(400)
+
+static enum ha_peer
+look_at_peer(struct ha_outcome *o)
+{
+	struct verr why = VERR_INIT;
+
+	if (!*conf_str("peer_address"))
+		return HA_PEER_NONE;
+	if (ha_peer_ask(HA_ASK_STATE, conf_ms("peer_timeout"), &o->peer,
+			&why) == -1) {
+		log_warning("peer: %s", why.msg);
+		return HA_PEER_SILENT;
+	}
+	return ha_peer_of(&o->state, &o->peer);
+}
+
+static enum ha_witness
+look_at_witnesses(void)
+{
+	const char *list = conf_str("witnesses");
+	struct verr why = VERR_INIT;
+	int seen;
+
+	if (!*list)
+		return HA_WITNESS_NONE;
+	seen = witness_ask(list, conf_ms("witness_timeout"), &why);
+	if (seen == -1)
+		log_warning("witnesses: %s", why.msg);
+	return seen == 1 ? HA_WITNESS_SEEN : HA_WITNESS_LOST;
+}
+
+static enum ha_mark
+mark_of(const struct ha_kept *k)
+{
+	if (k->fenced)
+		return HA_FENCED;
+	return k->trusted ? HA_TRUSTED : HA_CLEAR;
+}
+
+int
+ha_facts_gather(enum ha_event event, struct ha_outcome *o, struct verr *e)
+{
+	struct ha_facts *f = &o->facts;
+	bool available =
+		strcmp(conf_str("failover_policy"), "availability") == 0;
+
+	memset(o, 0, sizeof(*o));
+	if (ha_kept_load(&o->state.kept, e) == -1 ||
+	    ha_state_look(&o->state, LOOK_MS, e) == -1)
+		return -1;
+	o->state.maintenance = ha_is_maintenance(NULL);
+	*f = (struct ha_facts){
+		.event = event,
+		.pause = o->state.maintenance ? HA_MAINTENANCE : HA_RUNNING,
+		.held = o->state.kept.held ? HA_HELD : HA_NOT_HELD,
+		.pg = o->state.pg,
+		.mark = mark_of(&o->state.kept),
+		.peer = HA_PEER_SILENT,
+		.witness = HA_WITNESS_NONE,
+		.fence = *conf_str("fence_command") ? HA_FENCE_SET
+						    : HA_FENCE_NONE,
+		.policy = available ? HA_AVAILABILITY : HA_CONSISTENCY,
+	};
+	/* Whoever must stop does not wait for others' words. */
+	if (ha_plan(f)->action == HA_DEMOTE)
+		return 0;
+	f->peer = look_at_peer(o);
+	if (f->peer == HA_PEER_SILENT)
+		f->witness = look_at_witnesses();
+	return 0;
+}

@@ -1,0 +1,22 @@
+/*
+ * hafacts: what the plan asks for, gathered.
+ *
+ * Layer domain.  Our own state, the peer's word, the witnesses' when it has
+ * none, the settings.  Waits at most for its deadlines; nothing is changed.
+ */
+#ifndef HAFACTS_H
+#define HAFACTS_H
+
+#include "hastate.h"
+
+/* What was decided, for people and for the peer. */
+struct ha_outcome {
+	struct ha_facts facts;
+	const struct ha_row *row; /* the last one */
+	struct ha_state state;    /* afterwards */
+	struct ha_state peer;     /* when it has answered */
+};
+
+int ha_facts_gather(enum ha_event event, struct ha_outcome *o, struct verr *e);
+
+#endif

@@ -1,0 +1,149 @@
+#include "haorder.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "hajournal.h"
+#include "hamove.h"
+#include "hanode.h"
+#include "hapeer.h"
+#include "harejoin.h"
+#include "pgcontrol.h"
+
+/* One transition waits for another one. */
+#define LOCK_WAIT_MS INT64_C(60000)
+
+static int
+do_one(int (*step)(struct ha_outcome *o, const char *why, struct verr *e),
+       const char *why, struct ha_outcome *o, struct verr *e)
+{
+	int lock = ha_lock(LOCK_WAIT_MS, e), rc;
+
+	if (lock == -1)
+		return -1;
+	rc = ha_facts_gather(HA_ON_TICK, o, e);
+	if (rc == 0)
+		rc = step(o, why, e);
+	close(lock);
+	return rc;
+}
+
+int
+ha_promote(const char *why, struct ha_outcome *o, struct verr *e)
+{
+	return do_one(ha_move_promote, why, o, e);
+}
+
+int
+ha_demote(const char *why, struct ha_outcome *o, struct verr *e)
+{
+	return do_one(ha_move_demote, why, o, e);
+}
+
+static int
+fence_peer(struct ha_outcome *o, const char *why, bool *by_command,
+	   struct verr *e)
+{
+	struct verr said = VERR_INIT;
+
+	*by_command = false;
+	if (o->facts.peer == HA_PEER_NONE)
+		return verr_set(e, VERR_CONFIG,
+				"setting 'peer_address' is empty: there is no "
+				"peer to fence");
+	if (ha_peer_ask(HA_ASK_DEMOTE, conf_ms("fence_timeout"), &o->peer,
+			&said) == 0 &&
+	    !o->peer.writable && o->peer.pg != HA_PG_HUNG)
+		return ha_journal_note(&o->state.kept, "peer fenced", why, e);
+	*by_command = true;
+	if (o->facts.fence == HA_FENCE_NONE)
+		return verr_set(e, VERR_RETRY,
+				"the peer may still write: %.400s\n"
+				"hint: switch it off, or set 'fence_command'",
+				*said.msg ? said.msg : "it did not stop");
+	return ha_move_fence(o, why, e);
+}
+
+int
+ha_fence_peer(const char *why, bool *by_command, struct ha_outcome *o,
+	      struct verr *e)
+{
+	int lock = ha_lock(LOCK_WAIT_MS, e), rc;
+
+	if (lock == -1)
+		return -1;
+	rc = ha_facts_gather(HA_ON_TICK, o, e);
+	if (rc == 0)
+		rc = fence_peer(o, why, by_command, e);
+	close(lock);
+	return rc;
+}
+
+static int
+come_back(const char *policy, bool *was_standby, struct ha_outcome *o,
+	  struct verr *e)
+{
+	struct ha_state *s = &o->state;
+
+	*was_standby = s->pg == HA_PG_STANDBY && s->streaming;
+	if (*was_standby)
+		return 0;
+	if (o->facts.peer != HA_PEER_PRIMARY && o->facts.peer != HA_PEER_NEWER)
+		return verr_set(
+			e, VERR_CONFLICT,
+			"there is nobody to come back to: the peer is "
+			"'%s'\n"
+			"hint: voip-failover explain",
+			ha_value_name(5, (size_t)__builtin_ctz(o->facts.peer)));
+	if (s->pg == HA_PG_PRIMARY || s->pg == HA_PG_HUNG)
+		return verr_set(e, VERR_CONFLICT,
+				"PostgreSQL may still write here\n"
+				"hint: 'voip-failover demote' stops it");
+	if (s->pg == HA_PG_STANDBY && pg_stop(e) == -1)
+		return -1;
+	return ha_rejoin(s, policy, "an operator asks", e);
+}
+
+int
+ha_come_back(const char *policy, bool *was_standby, struct ha_outcome *o,
+	     struct verr *e)
+{
+	int lock = ha_lock(LOCK_WAIT_MS, e), rc;
+
+	if (lock == -1)
+		return -1;
+	rc = ha_facts_gather(HA_ON_TICK, o, e);
+	if (rc == 0)
+		rc = come_back(policy, was_standby, o, e);
+	close(lock);
+	return rc;
+}
+
+static int
+trust(struct ha_outcome *o, const char *why, struct verr *e)
+{
+	struct ha_kept *k = &o->state.kept;
+
+	if (o->state.pg != HA_PG_DOWN_PRIMARY &&
+	    o->state.pg != HA_PG_DOWN_STANDBY)
+		return verr_set(e, VERR_CONFLICT,
+				"PostgreSQL runs here: there is nothing to "
+				"allow");
+	if (o->facts.peer & (HA_PEER_PRIMARY | HA_PEER_NEWER | HA_PEER_OLDER))
+		return verr_set(e, VERR_CONFLICT,
+				"the peer is a primary, or may be one\n"
+				"hint: 'voip-failover rejoin' comes back as "
+				"its standby, 'voip-failover fence' stops it");
+	k->fenced = false;
+	k->trusted = true;
+	if (ha_kept_save(k, e) == -1 || pg_unmark_standby(e) == -1)
+		return -1;
+	return ha_journal_note(k, "unfence", why, e);
+}
+
+int
+ha_trust(const char *why, struct ha_outcome *o, struct verr *e)
+{
+	return do_one(trust, why, o, e);
+}
