@@ -72,10 +72,11 @@ reply(struct http_request *r, const struct lookup *l, enum lookup_result result,
 }
 
 static void
-reply_not_found(struct http_request *r, const struct lookup *l)
+reply_not_found(struct http_request *r, const struct lookup *l,
+		const struct resolved *answer)
 {
 	reply(r, l, l->refused ? LOOKUP_REFUSED : LOOKUP_NOT_FOUND,
-	      fsxml_not_found, fsxml_not_found_len);
+	      answer->body, answer->len);
 }
 
 /* Whatever the reason, FreeSWITCH must not take it for "no such user". */
@@ -194,7 +195,7 @@ give(struct dirxml *d, struct http_request *r, const struct lookup *l,
 	if (answer->e)
 		reply_unavailable(r, l, answer->e);
 	else if (!answer->found)
-		reply_not_found(r, l);
+		reply_not_found(r, l, answer);
 	else if (spell(&d->document, answer, l->domain))
 		reply(r, l, LOOKUP_FOUND, d->document.data, d->document.len);
 	else
@@ -254,7 +255,8 @@ serve(struct http_request *r, struct dirxml *d, const char *section)
 			 get ? strlen(r->query) : r->body.len, &e) == -1) {
 		http_reply_error(r, &e);
 	} else if (is_braked(d, &l)) {
-		reply_not_found(r, &l);
+		resolver_not_found(d->resolver, &answer);
+		reply_not_found(r, &l, &answer);
 	} else if (resolver_known(d->resolver, &l, &answer)) {
 		give(d, r, &l, &answer);
 	} else {

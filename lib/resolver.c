@@ -41,24 +41,42 @@ resolver_key(struct buf *key, const struct lookup *l, const struct question *q)
 /* --- from memory ------------------------------------------------------ */
 
 void
-resolver_generation(struct resolver *v, uint64_t ticket)
+resolver_finish(struct resolver *v, bool found, uint64_t ticket,
+		struct resolved *answer)
 {
+	if (!found) {
+		buf_clear(&v->document);
+		buf_add(&v->document, fsxml_not_found, fsxml_not_found_len);
+	}
 	fsxml_generation(&v->document,
 			 ticket ? v->first_generation + ticket : 0);
+	*answer = (struct resolved){
+		.found = found,
+		.body = v->document.data,
+		.len = v->document.len,
+	};
+}
+
+void
+resolver_not_found(struct resolver *v, struct resolved *answer)
+{
+	resolver_finish(v, false, cache_ticket(v->cache), answer);
+	if (buf_failed(&v->document)) {
+		answer->body = fsxml_not_found;
+		answer->len = fsxml_not_found_len;
+	}
 }
 
 void
 resolver_give(struct resolver *v, const struct cache_entry *entry,
 	      struct resolved *answer)
 {
-	*answer = (struct resolved){ .found = cache_is_found(entry) };
+	bool found = cache_is_found(entry);
+
 	buf_clear(&v->document);
-	if (answer->found) {
+	if (found)
 		cache_copy(&v->document, entry);
-		resolver_generation(v, cache_entry_ticket(entry));
-	}
-	answer->body = v->document.data;
-	answer->len = v->document.len;
+	resolver_finish(v, found, cache_entry_ticket(entry), answer);
 }
 
 bool
@@ -78,7 +96,7 @@ resolver_known(struct resolver *v, struct lookup *l, struct resolved *answer)
 
 	answer_question(&q, l, &v->settings);
 	if (!q.sql) {
-		*answer = (struct resolved){ .found = false };
+		resolver_not_found(v, answer);
 		return true;
 	}
 	if (!resolver_key(&v->key, l, &q) ||

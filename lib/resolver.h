@@ -49,7 +49,7 @@ void resolver_reload(struct resolver *v);
 struct resolved {
 	bool found;
 	bool stale;
-	const char *body; /* when found; the domain is in lower case */
+	const char *body; /* the domain is in lower case; or "not found" */
 	size_t len;
 	const struct verr *e; /* why there is no answer, or NULL */
 };
@@ -71,6 +71,9 @@ void asked_release(struct asked *asked);
  */
 bool
 resolver_known(struct resolver *v, struct lookup *l, struct resolved *answer);
+
+/* "Not found", as of now and whatever the database has.  As above. */
+void resolver_not_found(struct resolver *v, struct resolved *answer);
 
 typedef void (*resolver_fn)(const struct resolved *answer, void *arg);
 

@@ -129,12 +129,9 @@ build(struct ask *ask, const struct db_result *result, struct resolved *answer,
 		.len = v->document.len,
 	};
 	keep(ask, answer, result, secret_opened() != before);
-	if (answer->found)
-		resolver_generation(v, ask->ticket);
+	resolver_finish(v, answer->found, ask->ticket, answer);
 	if (buf_failed(&v->document))
 		return verr_set(e, VERR_RETRY, "out of memory for an answer");
-	answer->body = v->document.data;
-	answer->len = v->document.len;
 	return 0;
 }
 

@@ -84,8 +84,13 @@ void resolver_give(struct resolver *v, const struct cache_entry *entry,
 		   struct resolved *answer);
 bool resolver_may_be_stale(const struct resolver *v, enum cache_state state,
 			   const struct cache_entry *entry);
-/* Of one program they grow with each change, and with each start. */
-void resolver_generation(struct resolver *v, uint64_t ticket);
+/*
+ * The end of a document in v->document, "not found" when `found` is false: it
+ * gets its generation, and the answer the document.  Those of one program grow
+ * with each change, and with each start.
+ */
+void resolver_finish(struct resolver *v, bool found, uint64_t ticket,
+		     struct resolved *answer);
 
 /* --- resolver_ask.c ---------------------------------------------------- */
 

@@ -455,6 +455,12 @@ service_run(const struct service *s, const struct service_face *face, int argc,
 	struct service_face chosen = *face;
 	int passed;
 
+	if (chosen.filter && (chosen.listen || chosen.inetd))
+		return verr_set(e, VERR_USAGE,
+				"'%s' serves, and other arguments ask for an "
+				"answer on standard output\n"
+				"hint: one of the two",
+				chosen.listen ? "--listen" : "--inetd");
 	if (chosen.filter && s->filter)
 		return s->filter(argc, argv, e);
 	passed = listen_passed(e);

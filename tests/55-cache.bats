@@ -160,6 +160,10 @@ asks_again() {
 	wait_for shows Grown 1001
 	again=$(generation 1001)
 	[ "$again" -gt "$first" ]
+	# "not found" has one, too: from the database, from memory, of nothing
+	[ "$(generation nobody)" -ge "$again" ]
+	[ "$(generation nobody)" -ge "$again" ]
+	[ "$(generation 'no user')" -ge "$again" ]
 	sql "update voip.users set full_name = 'Alice Liddell'
 		where username = '1001'"
 }
