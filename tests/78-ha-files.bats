@@ -79,6 +79,36 @@ tried() { # FILE
 	run -1 grep -E 'voip-failover.*(Unknown|ignoring)' <<<"$output"
 }
 
+@test "systemd takes each unit of etc/ and each drop-in of ha/" {
+	local units=$BATS_TEST_TMPDIR/units file
+	mkdir "$units"
+	cp -r etc/systemd/* ha/*.d "$units"
+	for file in keepalived postgresql@; do
+		printf '[Service]\nExecStart=/bin/true\n' >"$units/$file.service"
+	done
+	sed -i "s|/usr/local/s\?bin/|$BUILD/bin/|g; s|@VIP@|192.0.2.9|g
+		s|@INTERFACE@|eth0|g" "$units"/*.service "$units"/*/voip.conf
+	mv "$units/postgresql@.service.d" "$units/postgresql@15-main.service.d"
+	mv "$units/postgresql@.service" "$units/postgresql@15-main.service"
+	SYSTEMD_UNIT_PATH=$units: run -0 systemd-analyze verify --man=no \
+		"$units"/{voip-,keepalived,postgresql@}*.service \
+		"$units"/*.socket "$units"/*.timer
+	echo "$output"
+	run -1 grep -F "$units" <<<"$output"
+}
+
+# What the probes of address and clock need, found by strace.
+@test "the unit of voip-health lets its probes see, and comes back" {
+	local unit=etc/systemd/voip-health.service
+	grep -qx 'RestrictAddressFamilies=.* AF_NETLINK' $unit
+	run -1 grep ^ProtectClock= $unit
+	[ "$(grep ^SystemCallFilter= $unit | tail -n 1)" = \
+		'SystemCallFilter=adjtimex clock_adjtime' ]
+	grep -qx Restart=always $unit
+	grep -qx StartLimitIntervalSec=0 $unit
+	grep -qx WantedBy=multi-user.target $unit
+}
+
 @test "PostgreSQL takes each setting of ha/postgresql.conf" {
 	local names
 	names=$(sed -n "s/^\([a-z_]*\) = .*/('\1')/p" ha/postgresql.conf |
