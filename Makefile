@@ -145,9 +145,19 @@ lint-shell:
 lint-manuals:
 	mandoc -Tlint -W warning $(wildcard man/*.[1-8])
 lint-clang:
-	@+$(MAKE) --no-print-directory CC=clang BUILD=build/clang DEVELOPER=1 DEPS_DONE=1 tests
-	for f in $(wildcard lib/*.c bin/*.c); do clang --analyze -Xclang -analyzer-werror \
-	    --analyzer-output text $(CPPFLAGS_) -std=c11 $$f -o /dev/null || exit; done
+	@+$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j2) CC=clang \
+	    BUILD=build/clang DEVELOPER=1 DEPS_DONE=1 tests analysed
+
+# Some seconds a file: one whose preprocessed text is the one that passed is
+# not analysed again.
+.PHONY: analysed
+analysed: $(patsubst %.c,$(BUILD)/%.analysed,$(wildcard lib/*.c bin/*.c))
+$(BUILD)/%.analysed: %.c $(BUILD)/%.o
+	$(Q)sum=$$($(CC) $(CPPFLAGS_) -std=c11 -E -P $< | sha256sum) && \
+	if [ "$$sum" != "$$(cat $@ 2>/dev/null)" ]; then \
+	$(if $(V),,echo '  CHECK $<' &&) timeout 600 $(CC) --analyze -Xclang -analyzer-werror \
+	    --analyzer-output text $(CPPFLAGS_) -std=c11 $< -o /dev/null; \
+	fi && echo "$$sum" >$@
 
 install: all
 	install -d $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(MANDIR)/man1 $(MANDIR)/man5 \

@@ -34,7 +34,9 @@ teardown() {
 	rm -rf "$cluster_base/node2"
 	[ -e "$cluster_base/node1/postmaster.pid" ] || cluster_start node1
 	on node1 -U postgres -c "alter system reset all"
-	on node1 -U postgres -c "select pg_reload_conf(),
+	on node1 -U postgres -c "select pg_reload_conf()"
+	# A slot is in use until its sender has noticed that node2 is gone.
+	eventually on node1 -U postgres -c "select
 		pg_drop_replication_slot(slot_name) from pg_replication_slots"
 }
 
@@ -108,7 +110,7 @@ state_is() {
 	on node1 -U postgres -c 'create table lag as
 		select generate_series(1, 10000); drop table lag'
 	eventually received_all
-	state_is node2 paused
+	eventually state_is node2 paused
 	read -r bytes ms <<<"$(fields node2 node .lag_bytes,.lag_ms)"
 	[ "$bytes" -gt 100000 ]
 	[ "$ms" -gt 0 ]
@@ -152,6 +154,8 @@ received_all() {
 
 @test "promote makes a standby writable on the next timeline, once" {
 	cluster_stop node1
+	# Until then it still receives, and promote would warn.
+	eventually state_is node2 disconnected
 	run -0 --separate-stderr failover_on node2 promote
 	[[ $output =~ ^node2:\ promoted,\ timeline\ 2,\ writable\ after\ [0-9.]+\ s$ ]]
 	[ -z "$stderr" ]
