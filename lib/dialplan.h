@@ -10,7 +10,8 @@
  *   - No other context is ours.
  * Where a number leads is what voip.route() says, the very function that the
  * proxy uses.  A trunk is for callers who are known, and for calls that
- * somebody inside has sent there (a menu, a transfer).
+ * somebody inside has sent there (a menu, a transfer), not for those that the
+ * caller from outside has sent on (REFER).
  *
  * Injection.  FreeSWITCH takes arguments apart at blanks, commas, `|`, quotes,
  * braces and `^^`, and expands `${...}`.  So what stands in an argument is a

@@ -163,12 +163,28 @@ from_proxy(const struct lookup_call *call, const struct fs_settings *s)
 	return false;
 }
 
-/* A menu or a transfer: the number is not the one that the INVITE asked for. */
+/* The number is not the one that the INVITE asked for. */
 static bool
-was_sent_here(const struct lookup_call *call)
+has_moved(const struct lookup_call *call)
 {
 	return *call->request_number &&
 	       strcmp(call->request_number, call->number) != 0;
+}
+
+/*
+ * Sent here by a menu or by somebody inside.  That the number has changed does
+ * not say so: with `;gw=NAME` in the URI of an INVITE mod_sofia takes the
+ * number from that gateway, or from To.  FreeSWITCH itself writes down who was
+ * transferred.  By a REFER it is the other leg that is sent on: so one that we
+ * called for a caller from outside was sent by that caller.
+ */
+static bool
+was_sent_here(const struct lookup_call *call)
+{
+	bool by_outsider = strcmp(call->direction, "outbound") == 0 &&
+			   strcmp(call->call_direction, "inbound") == 0;
+
+	return has_moved(call) && *call->transfer && !by_outsider;
 }
 
 /* The first that is there. */
@@ -234,7 +250,7 @@ proxys_service(struct question *q, const struct lookup_call *call)
 		      { "voicemail", "box" } };
 	size_t len = strcspn(call->header_service, ";");
 
-	if (was_sent_here(call))
+	if (has_moved(call))
 		return;
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		if (strlen(types[i].type) != len ||

@@ -70,6 +70,9 @@ struct lookup_call {
 	const char *context;
 	const char *network;        /* where the call comes from */
 	const char *request_number; /* what the INVITE asked for */
+	const char *transfer;       /* who was sent here, and how; "": nobody */
+	const char *direction;      /* of the leg: "outbound" when we called */
+	const char *call_direction; /* what the dialplan said of the call */
 	const char *header_domain;
 	const char *header_caller;
 	const char *header_service;

@@ -168,9 +168,30 @@ dials() {
 	not_found
 	dial 0222333444 variable_sip_h_X-VOIP-CALLER=nobody
 	not_found
-	dial 0222333444 variable_sip_h_X-VOIP-CALLER= variable_sip_req_user=5000
+	dial 0222333444 variable_sip_h_X-VOIP-CALLER= variable_sip_req_user=5000 \
+		Hunt-Transfer-Source=1795227611%3Ad1%3Abl_xfer%3A0222333444
 	actions | grep -x 'bridge sofia/gateway/carrier1/00420222333444'
 	dial 0222333444 variable_sip_h_X-VOIP-CALLER=1001%40PBX.example.com
+	actions | grep -x 'bridge sofia/gateway/carrier1/00420222333444'
+}
+
+@test "a caller from outside gets no trunk by another number, nor by REFER" {
+	local no=variable_sip_h_X-VOIP-CALLER= other=variable_sip_req_user=5000
+	local transfer=Hunt-Transfer-Source=1795227611%3Ad1%3Abl_xfer%3A0222333444
+	# INVITE sip:5000@...;gw=carrier1
+	dial 0222333444 $no $other
+	not_found
+	# the user whom they called is sent on by them
+	dial 0222333444 $no $other $transfer variable_direction=outbound \
+		variable_call_direction=inbound
+	not_found
+	# they are sent on by the user
+	dial 0222333444 $no $other $transfer variable_direction=inbound \
+		variable_call_direction=inbound
+	actions | grep -x 'bridge sofia/gateway/carrier1/00420222333444'
+	# one inside sends another on
+	dial 0222333444 $no $other $transfer variable_direction=outbound \
+		variable_call_direction=internal
 	actions | grep -x 'bridge sofia/gateway/carrier1/00420222333444'
 }
 

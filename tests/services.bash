@@ -78,8 +78,8 @@ ask_user() {
 }
 
 not_found() {
-	cmp "$BATS_TEST_TMPDIR/answer" \
-		tests/data/freeswitch/responses/notfound.xml
+	sed '2s/ generation="[0-9]*">$/>/' "$BATS_TEST_TMPDIR/answer" |
+		cmp - tests/data/freeswitch/responses/notfound.xml
 }
 
 # dial NUMBER [FIELD=VALUE...]: the dialplan for a call that the proxy sends,
