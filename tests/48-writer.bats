@@ -79,9 +79,9 @@ has_replayed() {
 	wait_for stored a
 
 	# Read-only and still there: each statement is answered with 25006.
+	[ "$(sessions)" -ge 2 ]
 	sql 'alter system set default_transaction_read_only = on'
 	sql 'select pg_reload_conf()' >/dev/null
-	[ "$(sessions)" -ge 2 ]
 	wait_for has_replayed "$(sql 'select pg_current_wal_lsn()')"
 	run -0 post b
 	[ "$output" = '{"status":"spooled"}' ]
