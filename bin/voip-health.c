@@ -6,6 +6,8 @@
  * and starts in a millisecond.
  */
 
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +16,9 @@
 #include "verdict.h"
 
 #define DAEMON "voip-healthd"
+#define CONFIG "--config="
+/* Keepalived waits for one, and then for its signals. */
+#define DEADLINE_S 1
 
 static int
 complain(const struct verr *e)
@@ -37,14 +42,30 @@ judge(const struct verdict *v, bool must_be_primary, struct verr *e)
 	return 0;
 }
 
+static void
+on_alarm(int signal)
+{
+	(void)signal;
+	_exit(1);
+}
+
+/*
+ * Nothing may make it hang, neither a FIFO where a file should be nor a reader
+ * that does not read; and a wrong line in the settings, which tend to reach
+ * both nodes, does not make either of them unfit.
+ */
 static int
 check(bool must_be_primary)
 {
 	struct verr e = VERR_INIT;
 	struct verdict v;
 
-	if (conf_load(&e) == -1 || verdict_read(&v, &e) == -1 ||
-	    judge(&v, must_be_primary, &e) == -1)
+	signal(SIGALRM, on_alarm);
+	alarm(DEADLINE_S);
+	if (conf_load_leniently(&e) == -1)
+		complain(&e);
+	e = (struct verr)VERR_INIT;
+	if (verdict_read(&v, &e) == -1 || judge(&v, must_be_primary, &e) == -1)
 		return complain(&e);
 	return 0;
 }
@@ -68,13 +89,42 @@ become_daemon(char **argv)
 	return complain(&e);
 }
 
+static int
+refuse(const char *argument)
+{
+	struct verr e = VERR_INIT;
+
+	verr_set(&e, VERR_USAGE,
+		 "check does not know '%s'\n"
+		 "hint: check [--role=primary] [--config=FILE]",
+		 argument);
+	return complain(&e);
+}
+
+static bool
+is_check(char **argv)
+{
+	for (char **a = argv + 1; *a; a++)
+		if (strcmp(*a, "check") == 0)
+			return true;
+	return false;
+}
+
 int
 main(int argc, char **argv)
 {
-	if (argc == 2 && strcmp(argv[1], "check") == 0)
-		return check(false);
-	if (argc == 3 && strcmp(argv[1], "check") == 0 &&
-	    strcmp(argv[2], "--role=primary") == 0)
-		return check(true);
-	return become_daemon(argv);
+	bool must_be_primary = false;
+
+	(void)argc;
+	if (!is_check(argv))
+		return become_daemon(argv);
+	for (char **a = argv + 1; *a; a++) {
+		if (strcmp(*a, "--role=primary") == 0)
+			must_be_primary = true;
+		else if (strncmp(*a, CONFIG, strlen(CONFIG)) == 0)
+			conf_set_file(*a + strlen(CONFIG));
+		else if (strcmp(*a, "check") != 0)
+			return refuse(*a);
+	}
+	return check(must_be_primary);
 }

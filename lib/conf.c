@@ -81,13 +81,13 @@ apply_log(void)
 		  (enum log_target)number_of("log_target", CONF_CHOICE));
 }
 
-int
-conf_load(struct verr *e)
+static int
+load(struct verr *fault, struct verr *e)
 {
 	static bool warned;
 	const char *env = getenv("VOIP_CONFIG");
 	const char *path = chosen_file;
-	struct conf_set set = { 0 };
+	struct conf_set set = { .fault = fault };
 
 	if (!path && env && *env)
 		path = env;
@@ -97,6 +97,7 @@ conf_load(struct verr *e)
 	for (size_t i = 0; i < override_count; i++)
 		if (load_override(&set, overrides[i], e) == -1)
 			goto fail;
+	set.fault = NULL;
 	conf_set_release(&current);
 	current = set;
 	apply_log();
@@ -110,6 +111,25 @@ conf_load(struct verr *e)
 
 fail:
 	conf_set_release(&set);
+	return -1;
+}
+
+int
+conf_load(struct verr *e)
+{
+	return load(NULL, e);
+}
+
+int
+conf_load_leniently(struct verr *e)
+{
+	struct verr fault = VERR_INIT;
+
+	if (load(&fault, e) == -1)
+		return -1;
+	if (!fault.kind)
+		return 0;
+	*e = fault;
 	return -1;
 }
 

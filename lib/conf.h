@@ -47,6 +47,12 @@ void conf_set_file(const char *path);
 int conf_load(struct verr *e);
 
 /*
+ * The same for who must answer whatever the file says: what is wrong is left
+ * out, the rest holds.  -1 with the first fault when there was one.
+ */
+int conf_load_leniently(struct verr *e);
+
+/*
  * Borrowed until the next conf_load(); "" when empty, never NULL.  For every
  * type: the text as it was given.  Before conf_load(): the default.
  */

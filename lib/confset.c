@@ -200,6 +200,18 @@ parse_line(struct conf_set *set, char *line, size_t len, unsigned number,
 	return conf_set_add(set, name, equals + 1, CONF_SOURCE_FILE, number, e);
 }
 
+/* Whether reading goes on in spite of it. */
+static bool
+forgive(struct conf_set *set, struct verr *e)
+{
+	if (!set->fault)
+		return false;
+	if (!set->fault->kind)
+		*set->fault = *e;
+	*e = (struct verr)VERR_INIT;
+	return true;
+}
+
 static int
 parse_lines(struct conf_set *set, struct buf *b, struct verr *e)
 {
@@ -214,8 +226,10 @@ parse_lines(struct conf_set *set, struct buf *b, struct verr *e)
 		if (parse_line(set, p, (size_t)(stop - p), line, e) == -1) {
 			struct verr cause = *e;
 
-			return verr_set(e, cause.kind, "%s:%u: %s", set->file,
-					line, cause.msg);
+			verr_set(e, cause.kind, "%s:%u: %s", set->file, line,
+				 cause.msg);
+			if (!forgive(set, e))
+				return -1;
 		}
 		p = stop + 1;
 	}
@@ -250,7 +264,7 @@ conf_set_read(struct conf_set *set, const char *path, struct verr *e)
 		if (denied)
 			verr_add(e, "\nhint: only its owner and group may; "
 				    "--config or VOIP_CONFIG names another");
-		return -1;
+		return forgive(set, e) ? 0 : -1;
 	}
 	set->file = strdup(path);
 	if (!set->file) {
@@ -263,6 +277,7 @@ conf_set_read(struct conf_set *set, const char *path, struct verr *e)
 	}
 	if (read_file(fd, &b, e) == -1) {
 		verr_wrap(e, "settings file '%s'", path);
+		rc = forgive(set, e) ? 0 : -1;
 		goto out;
 	}
 	if (parse_lines(set, &b, e) == -1)
@@ -302,8 +317,9 @@ load_variable(struct conf_set *set, const char *name, const char *variable,
 	if (conf_set_add(set, name, text, CONF_SOURCE_ENVIRONMENT, 0, &cause) ==
 	    0)
 		return 0;
-	return verr_set(e, cause.kind, "environment variable %s: %s", variable,
-			cause.msg);
+	verr_set(e, cause.kind, "environment variable %s: %s", variable,
+		 cause.msg);
+	return forgive(set, e) ? 0 : -1;
 }
 
 /* A variable of a row with `*`: what stands for the star is in its name. */

@@ -40,6 +40,9 @@ struct conf_set {
 	struct conf_entry *entries; /* the first of a key counts */
 	char *file;
 	bool exposed; /* everyone can read a secret in the file */
+	/* When not NULL: what is wrong is left out and the rest is taken; the
+	 * first fault is told here. */
+	struct verr *fault;
 };
 
 void conf_set_release(struct conf_set *set);

@@ -29,7 +29,8 @@ struct watch {
 	struct worker *worker;
 	struct loop_timer timer; /* the next turn, or the end of this one */
 	int64_t begun_ms;
-	bool again; /* at once */
+	bool late;  /* its time is over, its process not yet */
+	bool stuck; /* and it is in the way of the next turn */
 };
 
 struct serving {
@@ -42,30 +43,66 @@ struct serving {
 	long postmaster;
 	int postmaster_fd;
 	struct verdict last; /* written */
+	int claim;       /* that we are the one who writes; -1: we are not */
+	int claim_fault; /* the kind of what forbids it, told once */
+	bool unwritten;  /* the last one could not be; told once */
+	bool untold;     /* the same of health.json */
 };
 
 /* --- the verdict ------------------------------------------------------ */
 
 /* All of it, for people and programs; keepalived has had its word. */
 static void
-write_json(const struct health *h)
+write_json(struct serving *s)
 {
 	struct verr e = VERR_INIT;
 	struct buf path = BUF_INIT, b = BUF_INIT;
 
 	buf_printf(&path, "%s/health.json", conf_str("health_dir"));
-	health_json(&b, h);
-	if (!buf_failed(&path) && !buf_failed(&b) &&
-	    file_replace(path.data, b.data, b.len, 0644, false, &e) == -1)
-		log_error("%s", e.msg);
+	health_json(&b, &s->health);
+	if (!buf_failed(&path) && !buf_failed(&b)) {
+		bool failed = file_replace(path.data, b.data, b.len, 0644,
+					   false, &e) == -1;
+
+		if (failed && !s->untold)
+			log_error("%s", e.msg);
+		s->untold = failed;
+	}
 	buf_release(&path);
 	buf_release(&b);
+}
+
+/* Another one may write it so far, or its directory be missing. */
+static bool
+is_writer(struct serving *s)
+{
+	struct verr e = VERR_INIT;
+
+	if (s->claim != -1)
+		return true;
+	s->claim = verdict_claim(&e);
+	if (s->claim == -1 && (int)e.kind != s->claim_fault)
+		log_error("no verdict is given: %s", e.msg);
+	s->claim_fault = s->claim == -1 ? (int)e.kind : 0;
+	return s->claim != -1;
+}
+
+static void
+write_verdict(struct serving *s, const struct verdict *v)
+{
+	struct verr e = VERR_INIT;
+	bool failed = verdict_write(v, &e) == -1;
+
+	if (failed && !s->unwritten)
+		log_error("%s", e.msg);
+	else if (!failed && s->unwritten)
+		log_info("the verdict can be written again");
+	s->unwritten = failed;
 }
 
 static void
 tell(struct serving *s)
 {
-	struct verr e = VERR_INIT;
 	struct verdict v;
 	bool same;
 
@@ -78,9 +115,11 @@ tell(struct serving *s)
 	/* A file twice in a second tells nobody anything. */
 	if (same && v.at_ms - s->last.at_ms < BEAT_MS)
 		return;
-	if (verdict_write(&v, &e) == -1)
-		log_error("%s", e.msg);
-	write_json(&s->health);
+	if (!is_writer(s))
+		return;
+	write_verdict(s, &v);
+	if (!s->unwritten)
+		write_json(s);
 	if (v.fit != s->last.fit || v.held != s->last.held)
 		log_event(v.fit && !v.held ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
 			  "verdict", "state",
@@ -189,31 +228,64 @@ work(struct buf *out, void *arg)
 	return buf_failed(out) ? 1 : 0;
 }
 
+/* The next one, an interval after this one began. */
+static void
+set_turn(struct watch *w)
+{
+	int64_t left = w->begun_ms - loop_now_ms() +
+		       (health_is_settled(&w->serving->health) ||
+					w->probe->interval_ms < SOON_MS
+				? w->probe->interval_ms
+				: SOON_MS);
+
+	if (!w->serving->once)
+		loop_timer_set(w->serving->loop, &w->timer,
+			       left > 0 ? left : 0);
+}
+
 static void
 on_result(int status, const struct buf *said, void *arg)
 {
 	struct watch *w = arg;
 	struct probe_result r = { 0 };
-	int64_t left;
 
 	w->worker = NULL;
+	if (w->late) {
+		/* That was taken, and the next turn is set. */
+		if (w->stuck)
+			loop_timer_set(w->serving->loop, &w->timer, 0);
+		w->late = w->stuck = false;
+		return;
+	}
 	loop_timer_clear(w->serving->loop, &w->timer);
 	if (status == 0 && said->len == sizeof(r))
 		memcpy(&r, said->data, sizeof(r));
 	else
-		probe_found(&r, PROBE_FAILED, "no result within %" PRId64 " ms",
-			    w->probe->timeout_ms);
+		probe_found(&r, PROBE_FAILED, "the probe itself ended");
 	take_result(w, &r);
 	watch_postmaster(w);
 	tell(w->serving);
-	if (w->serving->once)
-		return;
-	left = w->begun_ms - loop_now_ms() +
-	       (health_is_settled(&w->serving->health) ||
-				w->probe->interval_ms < SOON_MS
-			? w->probe->interval_ms
-			: SOON_MS);
-	loop_timer_set(w->serving->loop, &w->timer, left > 0 ? left : 0);
+	set_turn(w);
+}
+
+/*
+ * Its time is over.  A process that waits for a disk that is gone cannot be
+ * killed, so the verdict does not wait for its end: while it is in the way, a
+ * turn is as good as one that failed.
+ */
+static void
+give_up(struct watch *w)
+{
+	struct probe_result r = { 0 };
+
+	worker_kill(w->worker);
+	w->late = true;
+	w->stuck = false;
+	probe_found(&r, PROBE_FAILED, "no result within %" PRId64 " ms",
+		    w->probe->timeout_ms);
+	take_result(w, &r);
+	tell(w->serving);
+	set_turn(w);
 }
 
 static void
@@ -223,18 +295,22 @@ on_timer(void *arg)
 	struct probe_result r = { 0 };
 	struct verr e = VERR_INIT;
 
-	if (w->worker) {
-		worker_kill(w->worker);
+	if (w->worker && (w->stuck || !w->late)) {
+		give_up(w);
 		return;
 	}
 	w->begun_ms = loop_now_ms();
+	if (w->worker) {
+		w->stuck = true;
+		loop_timer_set(w->serving->loop, &w->timer,
+			       w->probe->timeout_ms);
+		return;
+	}
 	if (probe_is_quick(w->probe)) {
 		probe_run(w->probe, &r);
 		take_result(w, &r);
 		tell(w->serving);
-		if (!w->serving->once)
-			loop_timer_set(w->serving->loop, &w->timer,
-				       w->probe->interval_ms);
+		set_turn(w);
 		return;
 	}
 	w->worker = worker_start(w->serving->loop, work, w, on_result, w, &e);
@@ -245,7 +321,8 @@ on_timer(void *arg)
 	}
 	probe_found(&r, PROBE_FAILED, "%s", e.msg);
 	take_result(w, &r);
-	loop_timer_set(w->serving->loop, &w->timer, w->probe->interval_ms);
+	tell(w->serving);
+	set_turn(w);
 }
 
 static struct serving *
@@ -260,6 +337,7 @@ begin(struct loop *loop, bool once, struct verr *e)
 	s->loop = loop;
 	s->once = once;
 	s->postmaster_fd = -1;
+	s->claim = -1;
 	s->last.fit = true;
 	s->pending = probe_count();
 	for (size_t i = 0; i < probe_count(); i++) {
@@ -284,6 +362,8 @@ end(struct serving *s)
 {
 	loop_timer_clear(s->loop, &s->beat);
 	forget_postmaster(s);
+	if (s->claim != -1)
+		close(s->claim);
 	for (size_t i = 0; i < probe_count(); i++) {
 		struct watch *w = &s->watches[i];
 
@@ -311,8 +391,11 @@ health_start(struct loop *loop, void **arg, struct verr *e)
 void
 health_stop(void *arg)
 {
-	verdict_remove();
-	end(arg);
+	struct serving *s = arg;
+
+	if (s->claim != -1)
+		verdict_remove();
+	end(s);
 }
 
 static void

@@ -16,7 +16,7 @@
  * once a second, with all that was found as health.json beside it.  At the end
  * the verdict is removed, so that a restart moves nothing, but a service that
  * stays away does; and nothing is written before each fatal probe has had its
- * say.
+ * say, nor while another one writes in the same directory.
  */
 #ifndef HEALTH_H
 #define HEALTH_H

@@ -1,8 +1,10 @@
 #include "verdict.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,13 +22,37 @@ verdict_now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/*
+ * Where there is no room for a second file the first one is written over: that
+ * needs none, and who reads it in between is told next time.
+ */
+static int
+overwrite(const char *path, const char *text, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	int rc = -1;
+
+	if (fd == -1)
+		return -1;
+	if (pwrite(fd, text, len, 0) == (ssize_t)len)
+		rc = ftruncate(fd, (off_t)len);
+	close(fd);
+	return rc;
+}
+
 static int
 put(const char *name, const char *text, struct verr *e)
 {
 	char path[4096];
+	struct verr why = VERR_INIT;
+	size_t len = strlen(text);
 
 	snprintf(path, sizeof(path), "%s/%s", conf_str("health_dir"), name);
-	return file_replace(path, text, strlen(text), 0644, false, e);
+	if (file_replace(path, text, len, 0644, false, &why) == 0 ||
+	    (why.kind == VERR_RETRY && overwrite(path, text, len) == 0))
+		return 0;
+	*e = why;
+	return -1;
 }
 
 /* Keepalived looks at each change of the file. */
@@ -61,6 +87,24 @@ verdict_write(const struct verdict *v, struct verr *e)
 			   : "fit",
 		 v->role, v->has_address, v->cause);
 	return put("verdict", line, e);
+}
+
+int
+verdict_claim(struct verr *e)
+{
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/verdict.lock", conf_str("health_dir"));
+	fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd == -1)
+		return verr_sys(e, VERR_CONFIG, "cannot open '%s'", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	close(fd);
+	return verr_set(e, VERR_CONFLICT,
+			"another voip-healthd writes the verdict in '%s'",
+			conf_str("health_dir"));
 }
 
 void

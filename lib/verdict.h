@@ -11,7 +11,8 @@
  *            (unfit, but the peer is worse) or "unfit", ROLE "primary",
  *            "standby" or "none", VIP 0 or 1, CAUSE the rest, for people
  *
- * Each takes the place of the former by a rename.
+ * Each takes the place of the former by a rename, and one program at a time
+ * writes them: the one that has verdict.lock.
  */
 #ifndef VERDICT_H
 #define VERDICT_H
@@ -32,6 +33,12 @@ struct verdict {
 };
 
 int64_t verdict_now_ms(void); /* CLOCK_BOOTTIME */
+
+/*
+ * Become the one that writes: a descriptor, whose end is the end of it.
+ * VERR_CONFLICT: another one is it; VERR_CONFIG: no such directory, no right.
+ */
+int verdict_claim(struct verr *e);
 
 /* `health` only when it changes or is missing. */
 int verdict_write(const struct verdict *v, struct verr *e);
