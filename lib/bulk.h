@@ -68,7 +68,8 @@ struct bulk {
 	struct buf rejects; /* the name that they are written under */
 	struct bulk_error *errors;
 	size_t nerrors, errors_size;
-	int races; /* how often all was planned anew */
+	int races;    /* how often all was planned anew */
+	bool gave_up; /* too much was wrong to read on */
 	struct progress progress;
 };
 
@@ -106,6 +107,7 @@ void bulk_errors_release(struct bulk *b);
  * Written under another name before the commit and published after it: the
  * file may be the one that was read, which is still needed until then.
  */
+int bulk_check_rejects(const struct bulk *b, struct verr *e);
 int bulk_write_rejects(struct bulk *b, struct verr *e);
 int bulk_publish_rejects(struct bulk *b, struct verr *e);
 /* Removes what was not published. */
@@ -116,10 +118,11 @@ struct bulk_row {
 	const char *entity, *key; /* NULL: not given */
 	struct bulk_member {
 		const char *name, *value; /* "" for null */
+		enum { BULK_SCALAR, BULK_LIST, BULK_OBJECT } form;
 	} members[BULK_COLUMNS * 2];
 	size_t n;
 	void *json;
-	char *owned[BULK_COLUMNS * 2];
+	char *owned[BULK_COLUMNS * 2 + 4]; /* entity, key, reason */
 	size_t nowned;
 };
 /* -1 with VERR_INPUT: the record is wrong, VERR_RETRY: no memory. */

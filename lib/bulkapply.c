@@ -7,6 +7,8 @@
 
 /* Errors that are told one by one. */
 #define TOLD 100
+/* So many mean that it is not the file that was meant, or one without end. */
+#define GIVE_UP 10000
 
 /* --- tables ----------------------------------------------------------- */
 
@@ -69,6 +71,11 @@ read_all(struct bulk *b, struct verr *e)
 			break;
 		}
 		progress_add(&b->progress, 1);
+		b->gave_up = !b->o->rejects && b->nerrors >= GIVE_UP;
+		if (b->gave_up) {
+			rc = 0;
+			break;
+		}
 	}
 	for (struct bulk_table *tab = b->tables; rc == 0 && tab->t; tab++)
 		rc = bulk_stage_flush(b, tab, e);
@@ -213,9 +220,10 @@ tell_errors(const struct bulk *b, long lines, bulk_complain_fn complain,
 				"%ld line%s could not be taken: see '%s'",
 				lines, lines == 1 ? "" : "s", b->o->rejects);
 	return verr_set(e, VERR_INPUT,
-			"nothing is changed: %ld line%s of '%s' %s wrong",
+			"nothing is changed: %ld line%s of '%s' %s wrong%s",
 			lines, lines == 1 ? "" : "s", b->o->path,
-			lines == 1 ? "is" : "are");
+			lines == 1 ? "is" : "are",
+			b->gave_up ? ", and the rest was not read" : "");
 }
 
 static int
@@ -265,13 +273,14 @@ static int
 apply(struct bulk *b, struct bulk_counts *counts, db_row_fn plan, void *arg,
       bulk_complain_fn complain, struct verr *e)
 {
-	if (read_all(b, e) == -1)
+	if ((b->o->rejects && bulk_check_rejects(b, e) == -1) ||
+	    read_all(b, e) == -1)
 		return -1;
 	if (b->o->prune && count_lines(b) == 0 && !b->nerrors)
 		return verr_set(e, VERR_INPUT,
 				"'%s' holds nothing: --prune would remove all",
 				b->o->path);
-	if (write_again(b, e) == -1)
+	if (!b->gave_up && write_again(b, e) == -1)
 		return -1;
 	return finish(b, counts, plan, arg, complain, e);
 }

@@ -133,6 +133,11 @@ add_line(struct bulk_file *f, struct bulk_record *r, struct verr *e)
 			use(f, r, have);
 			seen = 0;
 		}
+		if (r->size > BULK_RECORD_END)
+			return verr_set(e, VERR_INPUT,
+					"line %ld of '%s' has no end after %d "
+					"bytes: this is no text",
+					r->line, f->path, BULK_RECORD_END);
 		if (read_more(f, e) == -1)
 			return -1;
 	}

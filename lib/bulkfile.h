@@ -23,6 +23,8 @@
 #include "verr.h"
 
 #define BULK_RECORD_MAX (1 << 20) /* bytes */
+/* What has no end by then is no text, such as /dev/zero: an error. */
+#define BULK_RECORD_END (64 << 20)
 
 struct bulk_file {
 	const char *path; /* for messages */

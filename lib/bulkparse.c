@@ -7,6 +7,9 @@
 #include "bulk.h"
 #include "csv.h"
 #include "hash.h"
+#include "valid.h"
+
+#define TOO_MANY "more than %d fields"
 
 void
 bulk_row_release(struct bulk_row *row)
@@ -21,27 +24,39 @@ bulk_row_release(struct bulk_row *row)
 static const char *
 own(struct bulk_row *row, char *text, struct verr *e)
 {
-	if (text)
-		row->owned[row->nowned++] = text;
-	else
+	if (!text) {
 		verr_set(e, VERR_RETRY, "out of memory");
-	return text;
+		return NULL;
+	}
+	if (row->nowned == sizeof(row->owned) / sizeof(row->owned[0])) {
+		hash_wipe(text, strlen(text));
+		free(text);
+		verr_set(e, VERR_INPUT, TOO_MANY, BULK_COLUMNS * 2);
+		return NULL;
+	}
+	return row->owned[row->nowned++] = text;
 }
 
 static int
-add_member(struct bulk_row *row, const char *name, const char *value,
-	   struct verr *e)
+add_member(struct bulk_row *row, const struct bulk_member *m, struct verr *e)
 {
-	if (strcmp(name, "entity") == 0)
-		row->entity = value;
-	else if (strcmp(name, "key") == 0)
-		row->key = value;
-	else if (strcmp(name, "reason") == 0)
+	const char **head = NULL;
+
+	if (strcmp(m->name, "reason") == 0)
 		return 0;
+	if (strcmp(m->name, "entity") == 0)
+		head = &row->entity;
+	else if (strcmp(m->name, "key") == 0)
+		head = &row->key;
+	if (head && m->form != BULK_SCALAR)
+		return verr_set(e, VERR_INPUT, "member '%s' is no text",
+				m->name);
+	if (head)
+		*head = m->value;
 	else if (row->n == BULK_COLUMNS * 2)
-		return verr_set(e, VERR_INPUT, "too many fields");
+		return verr_set(e, VERR_INPUT, TOO_MANY, BULK_COLUMNS * 2);
 	else
-		row->members[row->n++] = (struct bulk_member){ name, value };
+		row->members[row->n++] = *m;
 	return 0;
 }
 
@@ -155,8 +170,17 @@ text_of(struct bulk_row *row, const char *line, const char *name,
 	}
 	if (text)
 		return own(row, text, e);
-	verr_set(e, VERR_INPUT, "the value of '%s' cannot be read", name);
+	verr_set(e, VERR_INPUT, "the value of '%s' cannot be read",
+		 valid_show(name).text);
 	return NULL;
+}
+
+static int
+form_of(const json_t *value)
+{
+	if (json_is_object(value))
+		return BULK_OBJECT;
+	return json_is_array(value) ? BULK_LIST : BULK_SCALAR;
 }
 
 static int
@@ -171,13 +195,15 @@ static int
 parse_json(struct bulk_row *row, const struct bulk_record *r, struct verr *e)
 {
 	json_error_t error;
-	const char *name, *text;
+	const char *name;
 	json_t *value, *json;
 
 	json = json_loadb(r->text, r->len, JSON_REJECT_DUPLICATES, &error);
 	row->json = json;
 	/* What it is near may be a secret. */
-	if (!json)
+	if (!json && json_error_code(&error) == json_error_null_character)
+		verr_set(e, VERR_INPUT, "a NUL (\\u0000) in it");
+	else if (!json)
 		verr_set(e, VERR_INPUT, "not JSON: %.*s at column %d",
 			 near(error.text), error.text, error.column);
 	else if (!json_is_object(json))
@@ -188,8 +214,13 @@ parse_json(struct bulk_row *row, const struct bulk_record *r, struct verr *e)
 						 "object; CSV needs an entity: "
 						 "ENTITY apply FILE");
 	json_object_foreach (row->json, name, value) {
-		text = text_of(row, r->text, name, value, e);
-		if (!text || add_member(row, name, text, e) == -1)
+		struct bulk_member m = {
+			.name = name,
+			.value = text_of(row, r->text, name, value, e),
+			.form = form_of(value),
+		};
+
+		if (!m.value || add_member(row, &m, e) == -1)
 			return -1;
 	}
 	return 0;
@@ -241,11 +272,15 @@ parse_csv(struct bulk *b, struct bulk_row *row, const struct bulk_record *r,
 		return -1;
 	if (n != b->nnames)
 		return verr_set(e, VERR_INPUT,
-				"%d fields, but the first line names %d", n,
-				b->nnames);
-	for (int i = 0; i < n; i++)
-		if (add_member(row, b->names[i], values[i], e) == -1)
+				"%d field%s, but the first line names %d", n,
+				n == 1 ? "" : "s", b->nnames);
+	for (int i = 0; i < n; i++) {
+		const struct bulk_member m = { b->names[i], values[i],
+					       BULK_SCALAR };
+
+		if (add_member(row, &m, e) == -1)
 			return -1;
+	}
 	return 0;
 }
 

@@ -169,18 +169,50 @@ is_kept(const struct bulk *b, int column)
 	return strcmp(b->names[column], "reason") != 0;
 }
 
+/*
+ * What cannot be cut into fields is one, and never as many fields as the first
+ * line names: it is refused until somebody has mended it.
+ */
+static void
+add_csv_text(const struct bulk *b, struct buf *out, const struct buf *record,
+	     const char *reason)
+{
+	struct buf text = BUF_INIT;
+	int named = 0;
+
+	for (int i = 0; i < b->nnames; i++)
+		named += is_kept(b, i);
+	utf8_repair(&text, record->data, record->len);
+	csv_add(out, true, text.data ? text.data : "");
+	csv_add(out, false, reason);
+	if (named == 1)
+		csv_add(out, false, "");
+	buf_puts(out, "\r\n");
+	out->failed = out->failed || text.failed;
+	buf_release(&text);
+}
+
 static void
 add_csv(const struct bulk *b, struct buf *out, struct buf *record,
 	const char *reason)
 {
 	const char *values[BULK_COLUMNS * 2];
 	struct verr ignored = VERR_INIT;
+	struct buf cut = BUF_INIT;
 	bool first = true;
-	int n;
+	int n = -1;
 
-	while (record->len && strchr("\r\n", record->data[record->len - 1]))
+	while (record->len && strchr("\r\n", record->data[record->len - 1]) &&
+	       record->data[record->len - 1])
 		record->data[--record->len] = '\0';
-	n = csv_split(record->data, values, BULK_COLUMNS * 2, &ignored);
+	buf_add(&cut, record->data, record->len);
+	if (!buf_failed(&cut) && strlen(record->data) == record->len)
+		n = csv_split(cut.data, values, BULK_COLUMNS * 2, &ignored);
+	if (n == -1) {
+		add_csv_text(b, out, record, reason);
+		buf_release(&cut);
+		return;
+	}
 	for (int i = 0; i < n; i++)
 		if (i >= b->nnames || is_kept(b, i)) {
 			csv_add(out, first, values[i]);
@@ -188,6 +220,7 @@ add_csv(const struct bulk *b, struct buf *out, struct buf *record,
 		}
 	csv_add(out, first, reason);
 	buf_puts(out, "\r\n");
+	buf_release(&cut);
 }
 
 static void
@@ -239,32 +272,83 @@ write_all(struct bulk *b, FILE *file, struct verr *e)
 	return rc;
 }
 
-/* Nobody else may read it: passwords may be in it. */
+/* A device or a pipe is written to: it must not be replaced by a file. */
+static bool
+is_special(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+/* Where a file cannot be made is known before all the work is done. */
 int
-bulk_write_rejects(struct bulk *b, struct verr *e)
+bulk_check_rejects(const struct bulk *b, struct verr *e)
+{
+	const char *path = b->o->rejects, *slash = strrchr(path, '/');
+	struct buf folder = BUF_INIT;
+	struct stat st;
+	int rc;
+
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		return verr_sys(e, VERR_SYSTEM, "cannot write '%s'", path);
+	}
+	buf_add(&folder, slash ? path : ".",
+		slash ? (size_t)(slash - path) + 1 : 1);
+	if (buf_failed(&folder))
+		rc = verr_set(e, VERR_RETRY, "out of memory");
+	else if (!is_special(path) && access(folder.data, W_OK | X_OK) == -1)
+		rc = verr_sys(e, VERR_SYSTEM, "cannot create '%s'", path);
+	else
+		rc = 0;
+	buf_release(&folder);
+	return rc;
+}
+
+static int
+open_rejects(struct bulk *b, struct verr *e)
 {
 	struct buf *name = &b->rejects;
-	FILE *file = NULL;
-	int fd, rc = -1;
+	const char *path = b->o->rejects;
+	int fd;
 
-	buf_printf(name, "%s.XXXXXX", b->o->rejects);
+	if (is_special(path)) {
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd == -1)
+			verr_sys(e, VERR_SYSTEM, "cannot write '%s'", path);
+		return fd;
+	}
+	buf_printf(name, "%s.XXXXXX", path);
 	if (buf_failed(name))
 		return verr_set(e, VERR_RETRY, "out of memory");
 	fd = mkostemp(name->data, O_CLOEXEC);
 	if (fd == -1) {
-		verr_sys(e, VERR_SYSTEM, "cannot create '%s'", name->data);
+		verr_sys(e, VERR_SYSTEM, "cannot create '%s'", path);
 		buf_clear(name);
-		return -1;
 	}
+	return fd;
+}
+
+/* Nobody else may read it: passwords may be in it. */
+int
+bulk_write_rejects(struct bulk *b, struct verr *e)
+{
+	FILE *file = NULL;
+	int fd = open_rejects(b, e), rc = -1;
+
+	if (fd == -1)
+		return -1;
 	file = fdopen(fd, "w");
 	if (!file) {
 		close(fd);
 		return verr_set(e, VERR_RETRY, "out of memory");
 	}
 	if (write_all(b, file, e) == 0) {
-		if (fflush(file) == EOF || ferror(file) || fsync(fd) == -1)
+		if (fflush(file) == EOF || ferror(file) ||
+		    (b->rejects.len && fsync(fd) == -1))
 			verr_sys(e, VERR_SYSTEM, "cannot write '%s'",
-				 name->data);
+				 b->o->rejects);
 		else
 			rc = 0;
 	}
@@ -275,7 +359,7 @@ bulk_write_rejects(struct bulk *b, struct verr *e)
 int
 bulk_publish_rejects(struct bulk *b, struct verr *e)
 {
-	if (rename(b->rejects.data, b->o->rejects) == -1)
+	if (b->rejects.len && rename(b->rejects.data, b->o->rejects) == -1)
 		return verr_sys(e, VERR_SYSTEM, "cannot write '%s'",
 				b->o->rejects);
 	buf_clear(&b->rejects);

@@ -8,14 +8,15 @@
 static int
 wrong(struct bulk_draft *d, const struct verr *why, struct verr *e)
 {
-	char what[2 * ENTITY_NAME + 300]; /* a key */
+	char what[200];
 
 	d->wrong = true;
 	if (why->kind != VERR_INPUT && why->kind != VERR_USAGE) {
 		*e = *why;
 		return -1;
 	}
-	snprintf(what, sizeof(what), "%s '%s'", d->tab->t->name, d->key_text);
+	snprintf(what, sizeof(what), "%s '%s'", d->tab->t->name,
+		 valid_show(d->key_text).text);
 	return bulk_reject_verr(d->b, d->r, what, why, e);
 }
 
@@ -116,6 +117,25 @@ is_of_user(struct bulk *b, const struct bulk_table *tab, const char *name)
 	       find_column(bulk_table_of(b, entity_find("user")), name);
 }
 
+/* A list is for networks, an object for what is JSON itself. */
+static int
+put_member(struct bulk_draft *d, const struct bulk_member *m, struct verr *e)
+{
+	const struct bulk_column *c = find_column(d->tab, m->name);
+	enum entity_type type;
+
+	if (!c)
+		return unknown_field(d->tab->t, m->name, e);
+	type = c->field->type;
+	if ((m->form == BULK_LIST && type != ENTITY_CIDRS) ||
+	    (m->form == BULK_OBJECT && type != ENTITY_JSON))
+		return verr_set(e, VERR_INPUT, "field '%s': %s where %s is due",
+				m->name,
+				m->form == BULK_LIST ? "a list" : "an object",
+				entity_type_name(type));
+	return bulk_put_column(d, c, m->value, e);
+}
+
 /* Those of the line's fields that are the draft's own. */
 static int
 put_members(struct bulk_draft *d, const struct bulk_row *row,
@@ -123,16 +143,12 @@ put_members(struct bulk_draft *d, const struct bulk_row *row,
 {
 	for (size_t i = 0; i < row->n; i++) {
 		const struct bulk_member *m = &row->members[i];
-		const struct bulk_column *c;
 		struct verr why;
 
 		if (is_of_user(d->b, line->tab, m->name) != (d != line))
 			continue;
 		why.kind = VERR_NONE;
-		c = find_column(d->tab, m->name);
-		if ((c ? bulk_put_column(d, c, m->value, &why)
-		       : unknown_field(d->tab->t, m->name, &why)) == -1 &&
-		    wrong(d, &why, e) == -1)
+		if (put_member(d, m, &why) == -1 && wrong(d, &why, e) == -1)
 			return -1;
 	}
 	return 0;

@@ -217,7 +217,7 @@ put_field(struct bulk_draft *d, const struct entity_field *f, const char *value,
 	struct entity_value v = { f, value };
 	char hash[HASH_SHA256_HEX], utc[MOMENT_TEXT];
 
-	if (entity_check(d->tab->t, &v, e) == -1)
+	if (entity_check(d->tab->t, "", &v, e) == -1)
 		return -1;
 	if (f->type == ENTITY_PASSWORD)
 		return put_password(d, value, e);

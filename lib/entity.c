@@ -76,8 +76,9 @@ copy_part(char *to, size_t size, const char *from, size_t len,
 	  const struct entity *t, const char *text, struct verr *e)
 {
 	if (len == 0 || len >= size)
-		return verr_set(e, VERR_INPUT, "'%s' is no key of %s %s", text,
-				strchr("aeiou", t->name[0]) ? "an" : "a",
+		return verr_set(e, VERR_INPUT, "'%s' is no key of %s %s",
+				valid_show(text).text,
+				strchr("aeio", t->name[0]) ? "an" : "a",
 				t->name);
 	memcpy(to, from, len);
 	to[len] = '\0';
@@ -91,8 +92,8 @@ key_syntax(const struct entity *t, const char *text, const char *missing,
 	return verr_set(e, VERR_INPUT,
 			"'%s' names no %s\n"
 			"hint: a key of '%s' is %s%s%s",
-			text, missing, t->name, t->parent ? t->parent : "",
-			t->parent ? "/" : "",
+			valid_show(text).text, missing, t->name,
+			t->parent ? t->parent : "", t->parent ? "/" : "",
 			t->in_domain ? "NAME@DOMAIN" : "NAME");
 }
 
@@ -174,8 +175,8 @@ check_number(const struct entity_field *f, const char *value, struct verr *e)
 	if (!strchr("-0123456789", *value) || end == value || *end || errno ||
 	    n < min || n > max)
 		return verr_set(e, VERR_INPUT,
-				"'%s' is not a number from %ld to %ld", value,
-				min, max);
+				"'%s' is not a number from %ld to %ld",
+				valid_show(value).text, min, max);
 	return 0;
 }
 
@@ -188,7 +189,7 @@ check_each(const char *list, valid_fn check, struct verr *e)
 		n = strcspn(list, ",");
 		if (n >= sizeof(part))
 			return verr_set(e, VERR_INPUT, "'%s' is not a network",
-					list);
+					valid_show(list).text);
 		memcpy(part, list, n);
 		part[n] = '\0';
 		if (check(part, e) == -1)
@@ -208,7 +209,7 @@ check_type(const struct entity_field *f, const char *value, struct verr *e)
 	case ENTITY_CHOICE:
 		if (!is_word(f->words, value))
 			return verr_set(e, VERR_INPUT, "'%s' is none of: %s",
-					value, f->words);
+					valid_show(value).text, f->words);
 		return 0;
 	case ENTITY_CIDRS:
 		return check_each(value, f->check, e);
@@ -217,25 +218,38 @@ check_type(const struct entity_field *f, const char *value, struct verr *e)
 	}
 }
 
+/* " of user '1001@...'" */
+static void
+put_owner(struct buf *b, const struct entity *t, const char *key)
+{
+	if (!key)
+		buf_printf(b, " of '%s'", t->name);
+	else if (*key)
+		buf_printf(b, " of %s '%s'", t->name, valid_show(key).text);
+}
+
 int
-entity_check(const struct entity *t, const struct entity_value *v,
-	     struct verr *e)
+entity_check(const struct entity *t, const char *key,
+	     const struct entity_value *v, struct verr *e)
 {
 	const struct entity_field *f = v->field;
+	struct buf owner = BUF_INIT;
+	int rc = -1;
 
+	put_owner(&owner, t, key);
 	if (f->flags & ENTITY_READONLY)
-		return verr_set(e, VERR_USAGE,
-				"field '%s' of '%s' cannot be written", f->name,
-				t->name);
-	if (!*v->value) {
-		if (f->flags & (ENTITY_REQUIRED | ENTITY_MADE) ||
-		    f == t->fields)
-			return verr_set(e, VERR_INPUT,
-					"field '%s' of '%s' cannot be empty",
-					f->name, t->name);
-		return 0;
-	}
-	if (check_type(f, v->value, e) == 0)
-		return 0;
-	return verr_wrap(e, "field '%s' of '%s'", f->name, t->name);
+		verr_set(e, VERR_USAGE, "field '%s'%s cannot be written",
+			 f->name, owner.data ? owner.data : "");
+	else if (*v->value && check_type(f, v->value, e) == 0)
+		rc = 0;
+	else if (*v->value)
+		verr_wrap(e, "field '%s'%s", f->name,
+			  owner.data ? owner.data : "");
+	else if (f->flags & (ENTITY_REQUIRED | ENTITY_MADE) || f == t->fields)
+		verr_set(e, VERR_INPUT, "field '%s'%s cannot be empty", f->name,
+			 owner.data ? owner.data : "");
+	else
+		rc = 0;
+	buf_release(&owner);
+	return rc;
 }

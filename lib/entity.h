@@ -102,9 +102,12 @@ struct entity_value {
 	const char *value;
 };
 
-/* Is the value right for its field?  Names field, value and rule. */
-int entity_check(const struct entity *t, const struct entity_value *v,
-		 struct verr *e);
+/*
+ * Is the value right for its field?  Names the field, the row by its `key`,
+ * value and rule; with NULL the entity alone, with "" the field alone.
+ */
+int entity_check(const struct entity *t, const char *key,
+		 const struct entity_value *v, struct verr *e);
 
 /* --- in a transaction of the caller ------------------------------------ */
 

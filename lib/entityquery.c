@@ -242,7 +242,7 @@ check_value(const struct entity *t, struct entity_condition *c, struct verr *e)
 					    : verr_wrap(e, "field '%s' of '%s'",
 							name, t->name);
 	written.flags &= ~(unsigned)ENTITY_READONLY;
-	return entity_check(t, &v, e);
+	return entity_check(t, NULL, &v, e);
 }
 
 /* "extension=1001" means the number, whatever its domain. */

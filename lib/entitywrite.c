@@ -135,17 +135,34 @@ assign_text(struct statement *s, enum entity_type type, struct db_param p,
 		 (int)(place - cast), cast, statement_param(s, p), place + 2);
 }
 
+/* "field 'user' of extension '1010@...': user '9@...' does not exist" */
+static int
+wrong_reference(const struct entity *t, const struct entity_key *key,
+		const struct entity_field *f, struct verr *e)
+{
+	struct buf b = BUF_INIT;
+
+	if (e->kind != VERR_INPUT)
+		return -1;
+	entity_key_format(&b, t, key);
+	verr_wrap(e, "field '%s' of %s '%s'", f->name, t->name,
+		  b.data ? b.data : "");
+	buf_release(&b);
+	return -1;
+}
+
 /* The text that the column takes, when it is not the value itself. */
 static int
-convert(struct db *db, struct statement *s, const struct entity_key *key,
-	const struct entity_value *v, struct db_param *p, struct verr *e)
+convert(struct db *db, struct statement *s, const struct entity *t,
+	const struct entity_key *key, const struct entity_value *v,
+	struct db_param *p, struct verr *e)
 {
 	char hash[HASH_SHA256_HEX], utc[MOMENT_TEXT], id[24];
 
 	switch (v->field->type) {
 	case ENTITY_REFERENCE:
 		if (reference_id(db, v->field, key, v->value, id, e) == -1)
-			return -1;
+			return wrong_reference(t, key, v->field, e);
 		return own(s, id, p, e);
 	case ENTITY_TIME:
 		if (moment_utc(utc, v->value, e) == -1)
@@ -179,7 +196,7 @@ assign(struct db *db, struct statement *s, const struct entity *t,
 	}
 	if (f->type == ENTITY_SEALED)
 		return assign_sealed(s, t, key, v, to, e);
-	if (convert(db, s, key, v, &p, e) == -1)
+	if (convert(db, s, t, key, v, &p, e) == -1)
 		return -1;
 	assign_text(s, f->type, p, to);
 	return 1;

@@ -211,9 +211,9 @@ check_range_value(struct ext_command *c, const struct entity *owner,
 		return -1;
 	if (type == ENTITY_TEXT && ext_range_varies(v->value))
 		return v->field->flags & ENTITY_READONLY
-			       ? entity_check(owner, v, e)
+			       ? entity_check(owner, c->key_text, v, e)
 			       : 0;
-	return entity_check(owner, v, e);
+	return entity_check(owner, c->key_text, v, e);
 }
 
 /* The field that an assignment names; for an extension also its user's. */
@@ -261,7 +261,7 @@ add_value(struct ext_command *c, const char *assignment, struct verr *e)
 	else if (entity_is_secret(v.field) && read_secret(c, &v, e) == -1)
 		rc = -1;
 	else
-		rc = entity_check(owner, &v, e);
+		rc = entity_check(owner, c->key_text, &v, e);
 	if (rc == -1)
 		return -1;
 	if (owner == c->entity)
@@ -293,7 +293,12 @@ int
 ext_set_key(struct ext_command *c, const char *text, struct verr *e)
 {
 	snprintf(c->key_text, sizeof(c->key_text), "%s", text);
-	return entity_key_parse(&c->key, c->entity, text, e);
+	if (entity_key_parse(&c->key, c->entity, text, e) == 0)
+		return 0;
+	/* Else the key as a whole is no key, which the message says. */
+	return *c->key.name ? verr_wrap(e, "%s '%s'", c->entity->name,
+					valid_show(text).text)
+			    : -1;
 }
 
 const struct entity_value *

@@ -123,9 +123,11 @@ expand(const char *value, const char *number, struct verr *e)
 }
 
 static int
-fill(struct ext_range *r, size_t i, const struct entity *t,
+fill(struct ext_command *c, size_t i, const struct entity *t,
      struct entity_value *values, size_t n, struct verr *e)
 {
+	struct ext_range *r = c->range;
+
 	for (size_t k = 0; k < n; k++) {
 		char *text;
 
@@ -140,7 +142,7 @@ fill(struct ext_range *r, size_t i, const struct entity *t,
 			return -1;
 		r->expanded[r->nexpanded++] = text;
 		values[k].value = text;
-		if (entity_check(t, &values[k], e) == -1)
+		if (entity_check(t, c->key_text, &values[k], e) == -1)
 			return -1;
 	}
 	return 0;
@@ -164,9 +166,9 @@ take_number(struct ext_command *c, size_t i, struct verr *e)
 	entity_key_format(&text, c->entity, &c->key);
 	snprintf(c->key_text, sizeof(c->key_text), "%s", text.data);
 	buf_release(&text);
-	if (fill(r, i, c->entity, c->values, c->n, e) == -1)
+	if (fill(c, i, c->entity, c->values, c->n, e) == -1)
 		return -1;
-	return fill(r, i, entity_find("user"), c->user_values, c->user_n, e);
+	return fill(c, i, entity_find("user"), c->user_values, c->user_n, e);
 }
 
 /* Keep what was written, and make the secrets that it asks for. */

@@ -101,6 +101,20 @@ ext_user_of(struct db *db, const struct ext_command *c, struct entity_key *user,
 
 /* --- add -------------------------------------------------------------- */
 
+static int
+missing_field(const struct ext_command *c, const struct entity_field *f,
+	      struct verr *e)
+{
+	verr_set(e, VERR_USAGE, "%s '%s' needs the field '%s'", c->entity->name,
+		 c->key_text, f->name);
+	if (is_extension(c))
+		return verr_add(e, "\nhint: password=random makes a user for "
+				   "it; queue=NAME, ivr=NAME or trunk=NAME "
+				   "make it lead there");
+	return verr_add(e, "\nhint: 'voip-ext fields %s' lists them",
+			c->entity->name);
+}
+
 int
 ext_add_begin(struct db *db, struct ext_command *c, struct verr *e)
 {
@@ -110,9 +124,7 @@ ext_add_begin(struct db *db, struct ext_command *c, struct verr *e)
 		return -1;
 	for (const struct entity_field *f = c->entity->fields; f->name; f++)
 		if (f->flags & ENTITY_REQUIRED && !ext_value(c, f->name))
-			return verr_set(e, VERR_USAGE,
-					"'%s' needs the field '%s'",
-					c->entity->name, f->name);
+			return missing_field(c, f, e);
 	return 0;
 }
 

@@ -15,15 +15,10 @@
 #define UPPER   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define LETTERS LOWER UPPER
 
-/* A value as a message repeats it: escaped, and cut when it is long. */
-struct shown {
-	char text[96];
-};
-
-static struct shown
-show(const char *s)
+struct valid_shown
+valid_show(const char *s)
 {
-	struct shown shown;
+	struct valid_shown shown;
 	struct buf b = BUF_INIT;
 
 	utf8_escape(&b, s, strnlen(s, sizeof(shown.text)));
@@ -37,10 +32,10 @@ show(const char *s)
 }
 
 /* The character at s, in quotes, or its byte when it cannot be shown. */
-static struct shown
+static struct valid_shown
 show_char(const char *s)
 {
-	struct shown shown;
+	struct valid_shown shown;
 	size_t n = utf8_sequence(s, strnlen(s, 4));
 
 	if (n > 1 || (n == 1 && *s >= 0x20 && *s < 0x7f))
@@ -59,7 +54,7 @@ check_length(const char *what, const char *s, size_t max, struct verr *e)
 	if (strlen(s) > max)
 		return verr_set(e, VERR_INPUT,
 				"%s '%s' is longer than %zu characters", what,
-				show(s).text, max);
+				valid_show(s).text, max);
 	return 0;
 }
 
@@ -73,7 +68,7 @@ check_characters(const char *what, const char *s, const char *allowed,
 	if (s[n])
 		return verr_set(
 			e, VERR_INPUT, "%s is not allowed in %s '%s'\nhint: %s",
-			show_char(s + n).text, what, show(s).text, rule);
+			show_char(s + n).text, what, valid_show(s).text, rule);
 	return 0;
 }
 
@@ -84,7 +79,7 @@ check_text(const char *what, const char *s, size_t max, bool secret,
 {
 	size_t len = strlen(s), count = 0, n;
 	const char *shown = secret ? "********" : NULL;
-	struct shown value = show(s);
+	struct valid_shown value = valid_show(s);
 
 	if (!shown)
 		shown = value.text;
@@ -128,7 +123,7 @@ valid_domain(const char *s, struct verr *e)
 		if (n == 0)
 			return verr_set(e, VERR_INPUT,
 					"empty label in domain '%s'",
-					show(s).text);
+					valid_show(s).text);
 		if (n > 63)
 			return verr_set(e, VERR_INPUT,
 					"label '%.*s' in a domain is longer "
@@ -138,7 +133,7 @@ valid_domain(const char *s, struct verr *e)
 			return verr_set(e, VERR_INPUT,
 					"label '%.*s' in domain '%s' starts "
 					"or ends with '-'",
-					(int)n, label, show(s).text);
+					(int)n, label, valid_show(s).text);
 		if (!label[n])
 			return 0;
 		label += n + 1;
@@ -186,7 +181,7 @@ check_pattern(const char *s, struct verr *e)
 
 	if (!*p)
 		return verr_set(e, VERR_INPUT, "pattern '%s' has no digit",
-				show(s).text);
+				valid_show(s).text);
 	while (*p) {
 		if (*p == '[') {
 			n = pattern_class(p + 1);
@@ -196,7 +191,8 @@ check_pattern(const char *s, struct verr *e)
 						"pattern '%s'\n"
 						"hint: digits and ascending "
 						"ranges, such as [15-7]",
-						(size_t)(p - s), show(s).text);
+						(size_t)(p - s),
+						valid_show(s).text);
 			p += n + 1;
 		} else if (*p == '.' && !p[1] && p > start) {
 			p++;
@@ -209,7 +205,7 @@ check_pattern(const char *s, struct verr *e)
 					"hint: digits, * # X Z N, classes such "
 					"as [15-7], and '.' at the end",
 					show_char(p).text, (size_t)(p - s),
-					show(s).text);
+					valid_show(s).text);
 		}
 	}
 	return 0;
@@ -254,11 +250,11 @@ valid_email(const char *s, struct verr *e)
 		return -1;
 	if (strchr(s, ' '))
 		return verr_set(e, VERR_INPUT, "space in email address '%s'",
-				show(s).text);
+				valid_show(s).text);
 	if (!at || at == s || !at[1] || strchr(at + 1, '@'))
 		return verr_set(e, VERR_INPUT,
 				"email address '%s' is not NAME@DOMAIN",
-				show(s).text);
+				valid_show(s).text);
 	return 0;
 }
 
@@ -273,7 +269,7 @@ valid_bool(const char *s, struct verr *e)
 		if (strcmp(s, words[i]) == 0)
 			return 0;
 	return verr_set(e, VERR_INPUT, "'%s' is neither true nor false",
-			show(s).text);
+			valid_show(s).text);
 }
 
 int
@@ -285,7 +281,7 @@ valid_port(const char *s, struct verr *e)
 	    atoi(s) > 65535)
 		return verr_set(e, VERR_INPUT,
 				"'%s' is not a port from 1 to 65535",
-				show(s).text);
+				valid_show(s).text);
 	return 0;
 }
 
@@ -319,9 +315,10 @@ valid_host(const char *s, struct verr *e)
 			     "a name, an IPv4 or an IPv6 address", e) == -1)
 		return -1;
 	if (strchr(".-", s[0]) || strchr("._-", s[len - 1]))
-		return verr_set(
-			e, VERR_INPUT, "host '%s' starts or ends with '%c'",
-			show(s).text, strchr(".-", s[0]) ? s[0] : s[len - 1]);
+		return verr_set(e, VERR_INPUT,
+				"host '%s' starts or ends with '%c'",
+				valid_show(s).text,
+				strchr(".-", s[0]) ? s[0] : s[len - 1]);
 	return 0;
 }
 
@@ -337,7 +334,7 @@ valid_uuid(const char *s, struct verr *e)
 			break;
 	if (form[i] || s[i])
 		return verr_set(e, VERR_INPUT, "'%s' is not a UUID",
-				show(s).text);
+				valid_show(s).text);
 	return 0;
 }
 
@@ -375,7 +372,7 @@ valid_cidr(const char *s, struct verr *e)
 	if (!size)
 		return verr_set(e, VERR_INPUT,
 				"'%s' is not an address or network",
-				show(s).text);
+				valid_show(s).text);
 	if (!slash)
 		return 0;
 	len = strlen(slash + 1);
@@ -385,7 +382,7 @@ valid_cidr(const char *s, struct verr *e)
 	if (mask < 0 || mask > size)
 		return verr_set(e, VERR_INPUT,
 				"the mask of network '%s' is not 0 to %d",
-				show(s).text, size);
+				valid_show(s).text, size);
 	return check_mask(s, address, size, mask, e);
 }
 
@@ -399,12 +396,13 @@ json_object_of(const char *s, struct verr *e)
 	if (!json) {
 		verr_set(e, VERR_INPUT,
 			 "'%s' is not JSON: %s at line %d column %d",
-			 show(s).text, error.text, error.line, error.column);
+			 valid_show(s).text, error.text, error.line,
+			 error.column);
 		return NULL;
 	}
 	if (!json_is_object(json)) {
 		verr_set(e, VERR_INPUT, "'%s' is not a JSON object",
-			 show(s).text);
+			 valid_show(s).text);
 		json_decref(json);
 		return NULL;
 	}
@@ -434,13 +432,13 @@ valid_permissions(const char *s, struct verr *e)
 				      "'%s' is not the name of a resource\n"
 				      "hint: lower-case letters, digits, _ "
 				      "and -",
-				      show(name).text);
+				      valid_show(name).text);
 		else if (!word || (strcmp(word, "read") != 0 &&
 				   strcmp(word, "write") != 0))
 			rc = verr_set(e, VERR_INPUT,
 				      "the permission for '%s' is neither "
 				      "\"read\" nor \"write\"",
-				      show(name).text);
+				      valid_show(name).text);
 		if (rc == -1)
 			break;
 	}

@@ -11,6 +11,12 @@
 
 #include "verr.h"
 
+/* A value as a message repeats it: escaped, and cut when it is long. */
+struct valid_shown {
+	char text[96];
+};
+struct valid_shown valid_show(const char *s);
+
 /* Returns 0, or -1 with VERR_INPUT: "'%c' is not allowed in domain 'a%b'...".
  */
 typedef int (*valid_fn)(const char *value, struct verr *e);

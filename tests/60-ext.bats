@@ -232,16 +232,21 @@ whole_life() {
 	run -64 voip-ext user set 1001@pbx.example.com
 	[[ $output == *"nothing to set"* ]]
 	run -64 voip-ext user set 1001@pbx.example.com created_at=now
-	[[ $output == *"field 'created_at' of 'user' cannot be written"* ]]
+	[[ $output == *"field 'created_at' of user '1001@pbx.example.com' cannot be written"* ]]
 	run -64 voip-ext add 1600@pbx.example.com
-	[[ $output == *"'extension' needs the field 'type'"* ]]
+	[[ $output == *"extension '1600@pbx.example.com' needs the field 'type'"*"hint: password=random makes a user"* ]]
 }
 
 @test "a wrong value is 65 and names its field" {
 	run -65 voip-ext user add x@pbx.example.com role=boss
-	[[ $output == *"field 'role' of 'user': 'boss' is none of: agent supervisor admin"* ]]
+	[[ $output == *"field 'role' of user 'x@pbx.example.com': 'boss' is none of: agent supervisor admin"* ]]
 	run -65 voip-ext user add x@pbx.example.com max_calls=-1
-	[[ $output == *"field 'max_calls' of 'user': '-1' is not a number from 0 to 2147483647"* ]]
+	[[ $output == *"field 'max_calls' of user 'x@pbx.example.com': '-1' is not a number from 0 to 2147483647"* ]]
+	long=$(printf '%03000d' 0)
+	run -65 voip-ext queue add x@pbx.example.com max_wait_time="9$long"
+	[[ $output == *"queue 'x@pbx.example.com': '9000"*"0...' is not a number from 0 to 2147483647" ]]
+	run -65 voip-ext add '0[9@pbx.example.com' type=user
+	[[ $output == "voip-ext: extension '0[9@pbx.example.com': wrong class at offset 1"* ]]
 	run -65 voip-ext user add x
 	[[ $output == *"'x' names no domain"* ]]
 	run -65 voip-ext add 1601@pbx.example.com queue=none
@@ -378,7 +383,7 @@ whole_life() {
 	run -0 voip-ext add 8800@b.example.com queue=tops
 	[ "$(look "select type from voip.extensions where extension = '8800'")" = queue ]
 	run -65 voip-ext add 8800@pbx.example.com queue=tops
-	[ "$output" = "voip-ext: queue 'tops@pbx.example.com' does not exist" ]
+	[ "$output" = "voip-ext: field 'queue' of extension '8800@pbx.example.com': queue 'tops@pbx.example.com' does not exist" ]
 	run -65 voip-ext add 8800@pbx.example.com queue=tops@b.example.com
 	[[ $output == *"is of another domain than 'pbx.example.com'"* ]]
 	voip-ext add 1001@b.example.com password=x

@@ -396,13 +396,77 @@ mistakes() {
 		'a "b", c;a "b", c;lines, "three"' ]
 }
 
+@test "what cannot be cut into fields is rejected whole, and stays refused" {
+	rejects=$BATS_TEST_TMPDIR/rejects
+	csv=$BATS_TEST_TMPDIR/csv
+	printf 'key,full_name\n%s\n%s\0%s\n%s\n%s' 'k1@pbx.example.com,"a"b' \
+		'k2@pbx.example.com,nul' ' tail' 'k3@pbx.example.com,fine' \
+		'k4@pbx.example.com,"open' >"$csv"
+	run -65 voip-ext user apply --partial --rejects "$rejects" "$csv"
+	[[ $output == *"1 added, 0 changed, 0 removed, 0 unchanged, 3 rejected"* ]]
+	grep -qF '"k1@pbx.example.com,""a""b",text follows' "$rejects"
+	grep -qF $'k2@pbx.example.com,nul\xef\xbf\xbd tail' "$rejects"
+	grep -qF '"k4@pbx.example.com,""open",a quote is not closed' "$rejects"
+	run -65 voip-ext user apply "$rejects"
+	[[ $output == *"3 lines of"* ]]
+	# Of one column, text and reason would be as many as the names.
+	printf 'key\n"k5@pbx.example.com"x\n' >"$csv"
+	run -65 voip-ext user apply --partial --rejects "$rejects" "$csv"
+	run -65 voip-ext user apply "$rejects"
+	[[ $output == *"line 2: 3 fields, but the first line names 2"* ]]
+}
+
+@test "a device takes what is rejected and stays a device; a folder is told at once" {
+	node=$BATS_TEST_TMPDIR/null
+	mknod "$node" c 1 3 || ln -s /dev/null "$node"
+	run -65 voip-ext apply --partial --rejects "$node" - <<<'{}'
+	[[ $output == *"0 unchanged, 1 rejected"* ]]
+	[ -c "$node" ]
+	run -71 voip-ext apply --partial --rejects "$BATS_TEST_TMPDIR" - <<<'{}'
+	[ "$output" = "voip-ext: cannot write '$BATS_TEST_TMPDIR': Is a directory" ]
+	run -71 voip-ext apply --partial --rejects "$node-dir/x" - <<<'{}'
+	[ "$output" = "voip-ext: cannot create '$node-dir/x': No such file or directory" ]
+}
+
+@test "what has no end is an error soon: a line, and lines that are wrong" {
+	run -65 timeout 120 voip-ext apply /dev/zero
+	[ "$output" = "voip-ext: line 1 of '/dev/zero' has no end after 67108864 bytes: this is no text" ]
+	run -65 timeout 120 bash -c 'yes | voip-ext apply -'
+	[[ $output == *"... and 9900 more"*"nothing is changed: 10000 lines of '-' are wrong, and the rest was not read" ]]
+}
+
+@test "a line of thousands of members, lists or objects is refused" {
+	members=$(printf ',"f%d":1' {1..5000})
+	list='{"entity":"user","key":"l1@pbx.example.com","full_name":["a","b"]}'
+	object='{"entity":"user","key":"l2@pbx.example.com","full_name":{"a":1}}'
+	keys='{"entity":["user"],"key":"l3@pbx.example.com"}'
+	nul='{"entity":"user","key":"l4@pbx.example.com","full_name":"a\u0000b"}'
+	run -65 voip-ext apply - <<<"{\"entity\":\"user\",\"key\":\"a@pbx.example.com\"$members}
+	$list
+	$object
+	$keys
+	$nul"
+	[[ $output == *"line 1: more than 128 fields"* ]]
+	[[ $output == *"line 2: user 'l1@pbx.example.com': field 'full_name': a list where text is due"* ]]
+	[[ $output == *"line 3: user 'l2@pbx.example.com': field 'full_name': an object where text is due"* ]]
+	[[ $output == *"line 4: member 'entity' is no text"* ]]
+	[[ $output == *"line 5: a NUL (\\u0000) in it"* ]]
+	[[ $output == *"nothing is changed: 5 lines of"* ]]
+	printf '%s\n' '{"entity":"user","key":"l5@pbx.example.com","cidr":["192.0.2.0/24","198.51.100.1"]}' |
+		voip-ext apply -
+	key=$(printf 'u%.0s' {1..100000})@pbx.example.com
+	run -65 voip-ext apply - <<<"{\"entity\":\"user\",\"key\":\"$key\"}"
+	[[ $output == "voip-ext: line 1: user 'uuu"*"u...': "*"is no key of a user"* ]]
+	((${#output} < 600))
+}
+
 @test "a byte order mark, CR LF and empty lines do no harm" {
 	printf '\xef\xbb\xbf{"entity":"group","key":"bom@pbx.example.com"}\r\n\r\n\n' |
 		voip-ext apply -
 	csv=$BATS_TEST_TMPDIR/csv
 	printf '\xef\xbb\xbfkey,description\r\nbom@pbx.example.com,"two\nlines"\r\n' >"$csv"
 	run -65 voip-ext group apply "$csv"
-	[[ $output == *"line 2: group 'bom@pbx.example.com': field 'description' of 'group': control character"* ]]
+	[[ $output == *"line 2: group 'bom@pbx.example.com': field 'description': control character"* ]]
 	printf 'key,description,key\n' >"$csv"
 	run -65 voip-ext group apply "$csv"
 	[[ $output == *"column 'key' is there twice"* ]]
@@ -416,7 +480,7 @@ mistakes() {
 	[[ $output == *"line 1: not JSON: "*"CSV needs an entity"* ]]
 	printf 'key,description\nx@pbx.example.com\n' >"$csv"
 	run -65 voip-ext group apply "$csv"
-	[[ $output == *"line 2: 1 fields, but the first line names 2"* ]]
+	[[ $output == *"line 2: 1 field, but the first line names 2"* ]]
 	printf 'key,description\nx@pbx.example.com,"a"b\n' >"$csv"
 	run -65 voip-ext group apply "$csv"
 	[[ $output == *"line 2: text follows a closing quote"* ]]

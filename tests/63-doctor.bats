@@ -52,17 +52,17 @@ look() {
 		"$(printf %s "$(cut -f2 <<<"${lines[1]}")" | sha256sum | cut -d' ' -f1)" ]
 	[ "$(look "select hash from voip.api_keys where key_name = 'rotated'")" != "$before" ]
 	run -65 voip-ext key set rotated secret=
-	[ "$output" = "voip-ext: field 'secret' of 'key' cannot be empty" ]
+	[ "$output" = "voip-ext: field 'secret' of key 'rotated' cannot be empty" ]
 	run -65 voip-ext key set rotated secret=geheim
-	[[ $output == "voip-ext: field 'secret' of 'key': a key is 32 to 128 letters"* ]]
+	[[ $output == "voip-ext: field 'secret' of key 'rotated': a key is 32 to 128 letters"* ]]
 	[[ $output != *geheim* ]]
 }
 
 @test "permissions are read or write of named resources, here and in the database" {
 	run -65 voip-ext key add bad permissions='["cdr"]'
-	[ "$output" = "voip-ext: field 'permissions' of 'key': '[\"cdr\"]' is not a JSON object" ]
+	[ "$output" = "voip-ext: field 'permissions' of key 'bad': '[\"cdr\"]' is not a JSON object" ]
 	run -65 voip-ext key add bad permissions='{"cdr":"delete"}'
-	[ "$output" = "voip-ext: field 'permissions' of 'key': the permission for 'cdr' is neither \"read\" nor \"write\"" ]
+	[ "$output" = "voip-ext: field 'permissions' of key 'bad': the permission for 'cdr' is neither \"read\" nor \"write\"" ]
 	run -65 voip-ext key add bad permissions='{"cdr":["read"]}'
 	[[ $output == *"'cdr' is neither"* ]]
 	run -65 voip-ext key add bad permissions='{"C D":"read"}'
@@ -90,7 +90,7 @@ look() {
 		< 60 from voip.api_keys where key_name = 'timed'")" = t ]
 	for value in tomorrow 2031-02-30 2031-13-01 31.01.2031 90 90x 2031-01-31T25:00Z -1d; do
 		run -65 voip-ext key set timed expires_at=$value
-		[ "${lines[0]}" = "voip-ext: field 'expires_at' of 'key': '$value' is not a time" ]
+		[ "${lines[0]}" = "voip-ext: field 'expires_at' of key 'timed': '$value' is not a time" ]
 	done
 }
 
@@ -100,16 +100,16 @@ look() {
 	voip-ext trunk add ranged host=192.0.2.1
 	for value in 70000 0 -1 +5 " 5" 5x 99999999999999999999; do
 		run -65 voip-ext trunk set ranged port="$value"
-		[ "$output" = "voip-ext: field 'port' of 'trunk': '$value' is not a number from 1 to 65535" ]
+		[ "$output" = "voip-ext: field 'port' of trunk 'ranged': '$value' is not a number from 1 to 65535" ]
 	done
 	voip-ext trunk rm ranged
 	voip-ext node add sip:192.0.2.9:5080 priority=-10
 	[ "$(voip-ext node list -f tsv | cut -f3)" = $'priority\n-10' ]
 	voip-ext node rm sip:192.0.2.9:5080
 	run -65 voip-ext node add sip:192.0.2.9:5080 weight=101
-	[ "$output" = "voip-ext: field 'weight' of 'node': '101' is not a number from 0 to 100" ]
+	[ "$output" = "voip-ext: field 'weight' of node 'sip:192.0.2.9:5080': '101' is not a number from 0 to 100" ]
 	run -65 voip-ext ivr add menu@default.local max_failures=0
-	[ "$output" = "voip-ext: field 'max_failures' of 'ivr': '0' is not a number from 1 to 100" ]
+	[ "$output" = "voip-ext: field 'max_failures' of ivr 'menu@default.local': '0' is not a number from 1 to 100" ]
 }
 
 @test "a pattern is checked when it is written, and the message names the rule" {
@@ -138,7 +138,7 @@ look() {
 		local entity=$1 key=$2 field=${3%%=*} value=${3#*=} message=$4
 
 		run -65 voip-ext -n "$entity" add "$key" "$3" host=h.example
-		[ "${lines[0]}" = "voip-ext: field '$field' of '$entity': $message" ] || {
+		[ "${lines[0]}" = "voip-ext: field '$field' of $entity '$key': $message" ] || {
 			echo "$output"
 			return 1
 		}

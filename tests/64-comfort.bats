@@ -268,7 +268,7 @@ md5() {
 	run -65 voip-ext add 100000-999999@pbx.example.com password=x
 	[ "$output" = "voip-ext: the range '100000-999999' has 900000 numbers; 10000 are the most of one command" ]
 	run -65 voip-ext add 300-301@pbx.example.com password=x email='{number}'
-	[[ $output == *"field 'email' of 'user': "* ]]
+	[[ $output == *"field 'email' of user '300@pbx.example.com': "* ]]
 	run -64 voip-ext voicemail add 300-301@pbx.example.com pin=random
 	[[ $output == *"field 'pin' is not for a range"* ]]
 	run -1 voip-ext add 300-301@nowhere.example.com password=x

@@ -103,7 +103,7 @@ test_values(void)
 					  values[i].value };
 		struct verr e = VERR_INIT;
 
-		if ((entity_check(t, &v, &e) == 0) != values[i].ok) {
+		if ((entity_check(t, NULL, &v, &e) == 0) != values[i].ok) {
 			printf("%s %s='%s': %s\n", values[i].entity,
 			       values[i].field, values[i].value, e.msg);
 			CHECK(false);
