@@ -16,7 +16,7 @@ setup() {
 	cluster_start two hot_standby=on
 	hosts="dbname=voip_platform host=$cluster_base/one,$cluster_base/two"
 	export VOIP_CDR_SPOOL_DIR=$BATS_TEST_TMPDIR/spool
-	export VOIP_CDR_DEADLINE=2s VOIP_DATABASE_BACKOFF=100ms
+	export VOIP_CDR_DEADLINE=60s VOIP_DATABASE_BACKOFF=100ms
 	export VOIP_CDR_DURABILITY=local VOIP_CDR_BATCH_TIMEOUT=200ms
 	now=$(date +%s)
 	started=()
@@ -60,6 +60,10 @@ sessions() {
 		where usename in ('voip_cdr_ingest', 'voip_cdr_flush')"
 }
 
+is_read_only() {
+	[ "$(sql 'show default_transaction_read_only')" = on ]
+}
+
 no_sessions() {
 	[ "$(sessions)" -eq 0 ]
 }
@@ -82,6 +86,8 @@ has_replayed() {
 	[ "$(sessions)" -ge 2 ]
 	sql 'alter system set default_transaction_read_only = on'
 	sql 'select pg_reload_conf()' >/dev/null
+	# A new session that has it means that the others were told.
+	wait_for is_read_only
 	wait_for has_replayed "$(sql 'select pg_current_wal_lsn()')"
 	run -0 post b
 	[ "$output" = '{"status":"spooled"}' ]
