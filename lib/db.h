@@ -64,7 +64,9 @@ struct db_options {
 	 */
 	const char *session_attrs;
 	enum db_retry retry;
-	int64_t timeout_ms; /* per request; 0: setting `database_timeout` */
+	/* Per request, and for connecting when that is less than the setting
+	 * `database_connect_timeout`; 0: setting `database_timeout`. */
+	int64_t timeout_ms;
 	/* Statements run after each connect, e.g. "set synchronous_commit ..."
 	 */
 	const char *const *session_sql; /* NULL-terminated list, may be NULL */

@@ -337,8 +337,10 @@ start_host(struct db *db)
 	}
 	keywords[n] = NULL;
 	values[n] = NULL;
-	db->host_deadline_ms =
-		loop_now_ms() + conf_ms("database_connect_timeout");
+	own_ms = conf_ms("database_connect_timeout");
+	if (db->timeout_ms && db->timeout_ms < own_ms)
+		own_ms = db->timeout_ms;
+	db->host_deadline_ms = loop_now_ms() + own_ms;
 	db->conn = PQconnectStartParams(keywords, values, 0);
 	if (!db->conn) {
 		note_failure(db, "out of memory");

@@ -71,7 +71,7 @@ ha_cmd_notify(int argc, const char **argv, struct verr *e)
 				"'%s' is no state of keepalived\n"
 				"hint: MASTER, BACKUP, FAULT or STOP",
 				argv[2]);
-	return ha_transition(events[vrrp], vrrp, &o, e);
+	return ha_transition(events[vrrp], vrrp, false, &o, e);
 }
 
 /* --- telling ---------------------------------------------------------- */

@@ -6,9 +6,12 @@
 #include "hamaintenance.h"
 #include "hapeer.h"
 #include "log.h"
+#include "verdict.h"
 #include "witness.h"
 
-#define LOOK_MS INT64_C(400)
+#define LOOK_MS       INT64_C(2000)
+#define SHORT_LOOK_MS INT64_C(100)
+#define GLANCE_MS     INT64_C(20) /* voip-healthd has looked */
 
 static enum ha_peer
 look_at_peer(struct ha_outcome *o)
@@ -48,8 +51,27 @@ mark_of(const struct ha_kept *k)
 	return k->trusted ? HA_TRUSTED : HA_CLEAR;
 }
 
-int
-ha_facts_gather(enum ha_event event, struct ha_outcome *o, struct verr *e)
+/*
+ * Whoever holds the address stops when it is lost, whether its server answers
+ * or hangs, and does nothing about one that hangs while it is not: no long
+ * look, behind which the next word of keepalived would wait.
+ */
+static int64_t
+patience(enum ha_event event, const struct ha_kept *k)
+{
+	struct verr ignored = VERR_INIT;
+	struct verdict v;
+
+	if (!k->held || event == HA_ON_MASTER)
+		return LOOK_MS;
+	if (event != HA_ON_TICK && verdict_read(&v, &ignored) == 0 && !v.fit)
+		return GLANCE_MS;
+	return SHORT_LOOK_MS;
+}
+
+static int
+gather(enum ha_event event, bool brief, bool silent, struct ha_outcome *o,
+       struct verr *e)
 {
 	struct ha_facts *f = &o->facts;
 	bool available =
@@ -57,7 +79,9 @@ ha_facts_gather(enum ha_event event, struct ha_outcome *o, struct verr *e)
 
 	memset(o, 0, sizeof(*o));
 	if (ha_kept_load(&o->state.kept, e) == -1 ||
-	    ha_state_look(&o->state, LOOK_MS, e) == -1)
+	    ha_state_look(&o->state,
+			  brief ? patience(event, &o->state.kept) : LOOK_MS,
+			  e) == -1)
 		return -1;
 	o->state.maintenance = ha_is_maintenance(NULL);
 	*f = (struct ha_facts){
@@ -75,8 +99,22 @@ ha_facts_gather(enum ha_event event, struct ha_outcome *o, struct verr *e)
 	/* Whoever must stop does not wait for others' words. */
 	if (ha_plan(f)->action == HA_DEMOTE)
 		return 0;
-	f->peer = look_at_peer(o);
+	if (!silent)
+		f->peer = look_at_peer(o);
 	if (f->peer == HA_PEER_SILENT)
 		f->witness = look_at_witnesses();
 	return 0;
+}
+
+int
+ha_facts_gather(enum ha_event event, struct ha_outcome *o, struct verr *e)
+{
+	return gather(event, false, false, o, e);
+}
+
+int
+ha_facts_gather_now(enum ha_event event, bool silent, struct ha_outcome *o,
+		    struct verr *e)
+{
+	return gather(event, true, silent, o, e);
 }

@@ -18,5 +18,11 @@ struct ha_outcome {
 };
 
 int ha_facts_gather(enum ha_event event, struct ha_outcome *o, struct verr *e);
+/*
+ * For a transition: our own server is given less time to answer where it makes
+ * no difference.  `silent`: as if the peer had been asked in vain.
+ */
+int ha_facts_gather_now(enum ha_event event, bool silent, struct ha_outcome *o,
+			struct verr *e);
 
 #endif

@@ -28,7 +28,8 @@ transition(struct buf *out, void *arg)
 	const struct follow *f = arg;
 	struct verr e = VERR_INIT;
 	struct ha_outcome o = { 0 };
-	int rc = ha_transition(f->doing, f->vrrp, &o, &e);
+	int rc = ha_transition(f->doing, f->vrrp, follow_peer_is_silent(f), &o,
+			       &e);
 
 	ha_alert(&o, rc == -1 ? &e : NULL);
 	if (rc == -1) {
@@ -50,7 +51,9 @@ on_transition(int status, const struct buf *said, void *arg)
 		buf_clear(&f->last);
 		buf_puts(&f->last, said->data);
 	}
-	if (f->doing == HA_ON_TICK)
+	if (f->doing != HA_ON_TICK && f->doing != HA_ON_PEER)
+		f->again = f->doing == HA_ON_MASTER && status != 0;
+	if (f->doing == HA_ON_TICK || f->doing == HA_ON_MASTER)
 		f->failures = status == 0 ? 0 : f->failures + 1;
 	if (f->doing == HA_ON_PEER && f->demand) {
 		question_answer(f->demand, status == 0 ? 200 : 409, said->data);
@@ -83,13 +86,13 @@ follow_next(struct follow *f)
 	} else if (f->alone) {
 		f->alone = false;
 		start(f, HA_ON_ISOLATED);
-	} else if (f->look_now) {
-		f->look_now = false;
-		start(f, HA_ON_TICK);
 	} else if (f->told != HA_VRRP_NONE) {
 		f->vrrp = f->told;
 		f->told = HA_VRRP_NONE;
 		start(f, events[f->vrrp]);
+	} else if (f->look_now) {
+		f->look_now = false;
+		start(f, HA_ON_TICK);
 	}
 }
 
@@ -101,7 +104,7 @@ on_tick(void *arg)
 
 	follow_next(f);
 	if (!f->busy)
-		start(f, HA_ON_TICK);
+		start(f, f->again ? HA_ON_MASTER : HA_ON_TICK);
 	loop_timer_set(f->loop, &f->tick, TICK_MS << doublings);
 }
 

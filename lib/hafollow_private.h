@@ -40,7 +40,8 @@ struct follow {
 	enum ha_event doing; /* for the worker */
 	bool busy;
 	struct loop_timer tick;
-	int failures; /* of ticks, in a row: each doubles the pause */
+	int failures; /* in a row: each doubles the pause */
+	bool again;   /* the address is ours, and nothing came of it so far */
 	struct question questions[QUESTIONS];
 	struct question *demand; /* to stop writing, waits for `busy` */
 	struct buf last;         /* our state as the last worker saw it */
@@ -50,6 +51,8 @@ struct follow {
 	struct loop_timer beat;
 	char nonce[PEER_NONCE]; /* of the lease that is asked for, or "" */
 	int64_t heard_ms;       /* the peer */
+	int in_vain;            /* questions since it was heard */
+	int64_t in_vain_ms;     /* the last of them */
 	int64_t asked_ms;       /* the peer */
 	int64_t word_ms;        /* of the peer, for voip-healthd */
 	int64_t seen_ms;        /* a witness */
@@ -71,6 +74,7 @@ void question_answer(struct question *q, int status, const char *body);
 
 /* haisolated.c: the timer `beat`, and what is told to keepalived. */
 void follow_on_beat(void *arg);
+bool follow_peer_is_silent(const struct follow *f);
 void follow_tell_isolated(struct follow *f, bool isolated);
 
 #endif

@@ -10,7 +10,8 @@
 
 #define BEAT_MS   INT64_C(100)
 #define SILENT_MS INT64_C(1000) /* of a peer, for voip-healthd */
-#define ASK_MS    INT64_C(500)  /* of a node without the address */
+#define ASK_MS    INT64_C(200)  /* of a node without the address */
+#define IN_VAIN   2             /* questions, one after the other */
 
 void
 follow_tell_isolated(struct follow *f, bool isolated)
@@ -51,6 +52,8 @@ on_lease(long status, const struct buf *answer_, const struct verr *failure,
 	memcpy(nonce, f->nonce, sizeof(nonce));
 	*f->nonce = '\0';
 	if (failure) {
+		f->in_vain++;
+		f->in_vain_ms = loop_now_ms();
 		tell_health(f, NULL, failure->msg);
 		return;
 	}
@@ -60,6 +63,7 @@ on_lease(long status, const struct buf *answer_, const struct verr *failure,
 		return;
 	}
 	tell_health(f, &peer, "");
+	f->in_vain = 0;
 	f->heard_ms = loop_now_ms();
 	if (f->isolated)
 		follow_tell_isolated(f, false);
@@ -88,6 +92,18 @@ ask_for_lease(struct follow *f)
 	}
 	buf_release(&url);
 	buf_release(&request);
+}
+
+/*
+ * One question that was in vain may be our own standing still; two, each with
+ * its whole time and the last one just over, are the peer's.
+ */
+bool
+follow_peer_is_silent(const struct follow *f)
+{
+	return f->in_vain >= IN_VAIN &&
+	       loop_now_ms() - f->in_vain_ms <=
+		       ASK_MS + conf_ms("peer_timeout");
 }
 
 /* In the worker. */

@@ -11,8 +11,9 @@
 #include "pgcontrol.h"
 #include "services.h"
 
-#define LOOK_MS         INT64_C(400)
+#define LOOK_MS         INT64_C(2000)
 #define KILL_PATIENCE   INT64_C(1500)
+#define HUNG_PATIENCE   INT64_C(50)
 #define PROMOTE_WAIT_MS INT64_C(60000)
 
 /* What keepalived weighs: the side that was promoted last is worth more. */
@@ -41,7 +42,8 @@ ha_move_demote(struct ha_outcome *o, const char *why, struct verr *e)
 	if (ha_journal_begin(&j, k, HA_DEMOTE, why, e) == -1 ||
 	    ha_journal_step(&j, "stop postgresql", e) == -1)
 		return -1;
-	rc = pg_kill(KILL_PATIENCE, e);
+	rc = pg_kill(o->state.pg == HA_PG_HUNG ? HUNG_PATIENCE : KILL_PATIENCE,
+		     e);
 	if (rc == 0)
 		rc = pg_mark_standby(e);
 	if (rc == 0)

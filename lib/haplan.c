@@ -78,11 +78,7 @@ const struct ha_row ha_rows[] = {
 	  HA_REFUSE, "the address is ours, but PostgreSQL does not answer" },
 
 	/* From here on: is all as it should be? */
-	{ { ANY, ANY, HA_NOT_HELD, PG_MAY_WRITE, ANY, HA_PEER_NEWER, ANY,
-	    ANY, ANY },
-	  HA_DEMOTE, "the peer was promoted after us: ours is the stale side" },
-	{ { ANY, ANY, HA_HELD, HA_PG_PRIMARY, ANY, HA_PEER_NEWER, ANY, ANY,
-	    ANY },
+	{ { ANY, ANY, ANY, PG_MAY_WRITE, ANY, HA_PEER_NEWER, ANY, ANY, ANY },
 	  HA_DEMOTE, "the peer was promoted after us: ours is the stale side" },
 	{ { ANY, ANY, HA_NOT_HELD, HA_PG_PRIMARY, ANY, HA_PEER_PRIMARY, ANY,
 	    ANY, ANY },

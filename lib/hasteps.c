@@ -130,8 +130,8 @@ remember(struct ha_outcome *o, enum ha_vrrp vrrp, struct verr *e)
 }
 
 int
-ha_transition(enum ha_event event, enum ha_vrrp vrrp, struct ha_outcome *o,
-	      struct verr *e)
+ha_transition(enum ha_event event, enum ha_vrrp vrrp, bool silent,
+	      struct ha_outcome *o, struct verr *e)
 {
 	int lock = ha_lock(LOCK_WAIT_MS, e), rc = -1;
 	bool ended = false;
@@ -139,7 +139,7 @@ ha_transition(enum ha_event event, enum ha_vrrp vrrp, struct ha_outcome *o,
 	if (lock == -1)
 		return -1;
 	for (int round = 0; round < ROUNDS && !ended; round++) {
-		if (ha_facts_gather(event, o, e) == -1 ||
+		if (ha_facts_gather_now(event, silent, o, e) == -1 ||
 		    remember(o, vrrp, e) == -1)
 			break;
 		o->row = ha_plan(&o->facts);

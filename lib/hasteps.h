@@ -12,7 +12,8 @@
 
 #include "hafacts.h"
 
-int ha_transition(enum ha_event event, enum ha_vrrp vrrp, struct ha_outcome *o,
-		  struct verr *e);
+/* `silent`: the peer has just been asked in vain, and is not asked again. */
+int ha_transition(enum ha_event event, enum ha_vrrp vrrp, bool silent,
+		  struct ha_outcome *o, struct verr *e);
 
 #endif

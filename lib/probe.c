@@ -16,7 +16,7 @@
 /* clang-format off */
 const struct probe probes[] = {
 	/* name, class, interval, timeout (ms), fall, rise */
-	{ "database", FATAL, 400, 350, 2, 1, probe_database, "node_database",
+	{ "database", FATAL, 400, 300, 2, 1, probe_database, "node_database",
 	  "start PostgreSQL and read its log" },
 	{ "write", FATAL, 2000, 2000, 3, 1, probe_write, "node_database",
 	  "look for a full or slow disk below the data directory" },

@@ -54,9 +54,7 @@ tried() { # FILE
 }
 
 @test "a node that is cut off is fenced before the other one may take over" {
-	local highest fenced
-	highest=$(($(sed -n 's/^\tpriority //p' ha/keepalived.conf) +
-		$(sed -n 's/^\tmax_auto_priority //p' ha/keepalived.conf)))
+	local highest=254 fenced # what keepalived caps priority and timeline at
 	# Its last answer, the beat in which it is missed, the witness.
 	fenced=$(($(ms self_fence_after) + 100 + $(ms witness_timeout)))
 	[ "$fenced" -ge 150 ]

@@ -25,6 +25,10 @@
 ha_bin=${PG_BIN:-$(find /usr/lib/postgresql -name initdb -printf '%h\n' |
 	sort -V | tail -n 1)}
 ha_vip=10.77.0.100
+# Unpacked by tests/deps.
+for name in keepalived nftables; do
+	PATH=$PATH:$top/build/deps/$name/usr/sbin
+done
 ha_client=10.77.0.1
 
 # Nothing of the caller's may lead elsewhere, nor keep his descriptors open.
@@ -139,6 +143,10 @@ ha_voip_conf() { # N
 	peer_slot=node$((3 - $1))
 	own_slot=node$1
 	witnesses=$ha_client
+	virtual_address=$ha_vip
+	kamailio_sip=
+	kamailio_rpc=
+	freeswitch_event_socket=
 	${ha_settings:-}
 	dirxml_listen=
 	cdr_listen=
@@ -167,6 +175,12 @@ ha_network() {
 	ip -n "$(ha_ns n1)" addr add 10.77.0.101/24 dev eth0
 	ip -n "$(ha_ns n2)" addr add 10.77.0.102/24 dev eth0
 	ip -n "$(ha_ns cl)" addr add $ha_client/24 dev eth0
+}
+
+ha_filter() { # N
+	sed -e "s|@PEER@|$(ha_address $((3 - $1)))|; s|@ADDRESS@|$ha_vip|" \
+		"$top/ha/nftables.conf" >"$ha/n$1/nftables.conf"
+	ha_in "n$1" nft -f "$ha/n$1/nftables.conf"
 }
 
 ha_streams() { # N of the primary
@@ -321,6 +335,7 @@ ha_up() {
 	done
 	ha_await ha_streams 1 || return
 	for n in 1 2; do
+		ha_filter $n
 		ha_start_failover $n || return
 		ha_start_health $n || return
 	done
@@ -335,6 +350,7 @@ ha_up() {
 ha_boot() { # N
 	local n=$1
 
+	ip -n "$(ha_ns sw)" link set "pn$n" up
 	rm -rf "$ha/n$n/run"
 	mkdir "$ha/n$n/run"
 	chown postgres:postgres "$ha/n$n/run"

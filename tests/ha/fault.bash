@@ -54,13 +54,12 @@ ha_fault() { # NAME N
 	death)
 		ip -n "$(ha_ns sw)" link set "$port" down
 		ha_kill_node "$n"
-		ip -n "$(ha_ns sw)" link set "$port" up
 		;;
 	both)
-		ip -n "$(ha_ns sw)" link set br0 down
+		ip -n "$(ha_ns sw)" link set pn1 down
+		ip -n "$(ha_ns sw)" link set pn2 down
 		ha_kill_node 1
 		ha_kill_node 2
-		ip -n "$(ha_ns sw)" link set br0 up
 		;;
 	cable) ip -n "$(ha_ns sw)" link set "$port" down ;;
 	silent) ip -n "$(ha_ns sw)" link set "$port" nomaster ;;
@@ -84,7 +83,7 @@ ha_heal() {
 	for n in 1 2; do
 		ip -n "$(ha_ns sw)" link set "pn$n" master br0 up
 		ip -n "$(ha_ns sw)" link set "pn$n" type bridge_slave isolated off
-		ha_in "n$n" nft flush ruleset
+		ha_in "n$n" nft delete table ip lab 2>/dev/null || :
 	done
 }
 
