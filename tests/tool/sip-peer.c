@@ -1,13 +1,14 @@
 /*
- * sip-peer [-c CODE] [-q] [-r] ADDRESS:PORT: a telephone, gateway or media
- * server.
+ * sip-peer [-c CODE[ REASON]] [-q] [-r] [-v] ADDRESS:PORT: a telephone, gateway
+ * or media server.
  *
  * It answers OPTIONS, BYE, CANCEL with 200 and INVITE with 200, or with
  * CODE, with -r after a 180 (which a proxy of several processes may deliver
  * after the 200); on standard output a line for each request that begins a
  * call, or ends one: the request's first line and the headers that matter, with
- * how many X-VOIP-SERVICE there were.  sipp, as a server, answers no request
- * outside of its scenario, such as the proxy's OPTIONS.
+ * how many X-VOIP-SERVICE there were; with -v also the request.  sipp, as a
+ * server, answers no request outside of its scenario, such as the proxy's
+ * OPTIONS.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -20,7 +21,7 @@
 #include "lib/sipmsg.h"
 
 static char in[SIP_MAX], out[SIP_MAX];
-static const char *self;
+static const char *self, *reason = "Failed";
 
 static void
 tell_header(const char *name)
@@ -86,7 +87,7 @@ answer(int fd, const struct sockaddr_in *to, int code)
 	size_t used = (size_t)sprintf(out, "SIP/2.0 %d %s\r\n", code,
 				      code == 180   ? "Ringing"
 				      : code == 200 ? "OK"
-						    : "Failed");
+						    : reason);
 
 	used = copy_headers(used);
 	used += (size_t)snprintf(
@@ -102,11 +103,15 @@ int
 main(int argc, char **argv)
 {
 	int code = 200, option, fd;
-	bool quiet = false, ring = false, invite;
+	bool quiet = false, ring = false, verbose = false, invite;
 
-	while ((option = getopt(argc, argv, "c:qr")) != -1) {
-		if (option == 'c')
+	while ((option = getopt(argc, argv, "c:qrv")) != -1) {
+		if (option == 'c') {
 			code = atoi(optarg);
+			if (strchr(optarg, ' '))
+				reason = strchr(optarg, ' ') + 1;
+		} else if (option == 'v')
+			verbose = true;
 		else if (option == 'q')
 			quiet = true;
 		else if (option == 'r')
@@ -137,6 +142,10 @@ main(int argc, char **argv)
 		invite = strncmp(in, "INVITE ", 7) == 0;
 		if (!quiet && strncmp(in, "OPTIONS ", 8) != 0)
 			tell();
+		if (verbose && invite) {
+			printf("%s", in);
+			fflush(stdout);
+		}
 		if (invite && ring)
 			answer(fd, &from, 180);
 		answer(fd, &from, invite ? code : 200);

@@ -11,10 +11,14 @@
  *   -e SECONDS       for how long to register, 600
  *   -h HEADER        one more header
  *   -H HA1           instead of the hash of -p
+ *   -i URI           a second INVITE to there, inside of the call; its status
  *   -k               keep the call: no BYE; its end is the caller's matter
+ *   -M METHOD        instead of INVITE
  *   -m               how many microseconds the answer to the last request took
  *   -n COUNT         that many times, a status a line
  *   -p PASSWORD      shown when asked for
+ *   -r CONTACT       once more with this contact and the same credentials, as
+ *                    somebody would who overheard them; its status
  *   -t MS            how long to wait for an answer, 20000; then status 0
  *   -u AGENT         User-Agent
  *   -v               the answer's text on standard error
@@ -34,7 +38,8 @@
 #include "lib/sipmsg.h"
 
 static const char *from_address = "127.0.0.1:0", *contact, *digest_name,
-		  *header = "", *ha1, *password, *agent = "test";
+		  *header = "", *ha1, *password, *agent = "test", *inside,
+		  *replay, *instead = "INVITE";
 static int expires = 600, count = 1, timeout_ms = 20000;
 static bool keep, measured, verbose, contacts;
 
@@ -219,10 +224,38 @@ end_call(int cseq)
 			      routes));
 	if (keep)
 		return;
+	if (inside) {
+		new_word(branch);
+		used += (size_t)snprintf(routes + used, sizeof(routes) - used,
+					 "Contact: <sip:%s@%s>\r\n%s", user,
+					 local, header);
+		len = end_headers(
+			begin("INVITE", inside, ++cseq, "INVITE", branch, tag),
+			routes);
+		printf(" %d", exchange(out, len, cseq));
+		send_only(end_headers(
+			begin("ACK", inside, cseq, "ACK", branch, tag),
+			routes));
+	}
 	new_word(branch);
 	len = end_headers(begin("BYE", uri, cseq + 1, "BYE", branch, tag),
 			  routes);
 	printf(" %d", exchange(out, len, cseq + 1));
+}
+
+/* What was shown for one request, with another. */
+static int
+send_replay(const char *uri, const char *shown)
+{
+	char more[8192], branch[33];
+
+	new_word(branch);
+	snprintf(more, sizeof(more), "Contact: %s\r\n%sExpires: %d\r\n", replay,
+		 shown, expires);
+	return exchange(
+		out,
+		end_headers(begin(method, uri, 3, method, branch, ""), more),
+		3);
 }
 
 static void
@@ -279,7 +312,9 @@ one(void)
 		if (value)
 			printf(" %.*s", (int)len, value);
 	}
-	if (invite && status == 200)
+	if (replay)
+		printf(" %d", send_replay(uri, shown));
+	else if (invite && status == 200)
 		end_call(*shown ? 2 : 1);
 	printf("\n");
 	fflush(stdout);
@@ -316,7 +351,8 @@ options(int argc, char **argv)
 	static char headers[4096];
 	int option;
 
-	while ((option = getopt(argc, argv, "a:c:d:e:h:H:kmn:p:t:u:vw")) != -1)
+	while ((option = getopt(argc, argv,
+				"a:c:d:e:h:H:i:kM:mn:p:r:t:u:vw")) != -1)
 		switch (option) {
 		case 'a':
 			from_address = optarg;
@@ -339,8 +375,14 @@ options(int argc, char **argv)
 		case 'H':
 			ha1 = optarg;
 			break;
+		case 'i':
+			inside = optarg;
+			break;
 		case 'k':
 			keep = true;
+			break;
+		case 'M':
+			instead = optarg;
 			break;
 		case 'm':
 			measured = true;
@@ -350,6 +392,9 @@ options(int argc, char **argv)
 			break;
 		case 'p':
 			password = optarg;
+			break;
+		case 'r':
+			replay = optarg;
 			break;
 		case 't':
 			timeout_ms = atoi(optarg);
@@ -389,7 +434,7 @@ main(int argc, char **argv)
 		 (int)strcspn(argv[optind + 2], "@"), argv[optind + 2]);
 	if (argc - optind > 3)
 		snprintf(number, sizeof(number), "%s", argv[optind + 3]);
-	method = strcmp(argv[optind + 1], "call") == 0       ? "INVITE"
+	method = strcmp(argv[optind + 1], "call") == 0       ? instead
 		 : strcmp(argv[optind + 1], "register") == 0 ? "REGISTER"
 							     : "OPTIONS";
 	if (strcmp(argv[optind + 1], "raw") == 0) {
