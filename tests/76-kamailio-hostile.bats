@@ -163,7 +163,7 @@ nobody_called() {
 		-r "<sip:thief@127.0.0.103:$peer_port>"
 	[ "$output" = "200 407" ]
 	run -0 grep -ch services= "$folder/fs1" "$folder/fs2"
-	[ "$((${lines[0]} + ${lines[1]}))" = 1 ]
+	[ "$((lines[0] + lines[1]))" = 1 ]
 	run -0 phone 1003@a.example register -e 0 -c '*'
 }
 
