@@ -355,6 +355,9 @@ md5() {
 	voip-ext rm 700-702@pbx.example.com
 }
 
+# A Tab waits for the database no longer than this; a test machine is slow.
+export _voip_wait=60
+
 # LINE [FUNCTION]: what bash would offer, in one line.
 complete_line() {
 	bash -c 'source <(voip-ext completion bash)
@@ -377,6 +380,15 @@ complete_line() {
 	[ "$(complete_line 'voip-ext list --dry')" = --dry-run ]
 	[ "$(complete_line 'voip-ext add 1@pbx.example.com tem')" = template= ]
 	[ "$(complete_line 'voip-ext fields voic')" = voicemail ]
+	[ "$(complete_line 'voip-ext fields voicemail ')" = "" ]
+	[ "$(complete_line 'voip-ext list --fields=key,ty')" = key,type ]
+	[ "$(complete_line 'voip-ext doctor queue')" = queue-without-members ]
+	# Each field once, and none that cannot be written.
+	[ "$(complete_line 'voip-ext user add x@pbx.example.com role=agent rol')" = "" ]
+	[ "$(complete_line 'voip-ext user add x@pbx.example.com created')" = "" ]
+	[ "$(complete_line 'voip-ext user list created')" = created_at= ]
+	[ "$(complete_line 'voip-ext user add x@pbx.example.com usern')" = "" ]
+	[ "$(complete_line 'voip-ext user set x@pbx.example.com usern')" = username= ]
 	[ "$(complete_line 'voip-schema gr' _voip_program)" = grant ]
 	[ "$(complete_line 'voip-schema --show' _voip_program)" = --show-config ]
 	# Without the line, as some shells' tests call it.
@@ -389,8 +401,12 @@ complete_line() {
 @test "completion takes keys from the database, and runs none of them" {
 	voip-ext queue add 'evil $(touch pwned)`touch pwned`@pbx.example.com'
 	[ "$(complete_line 'voip-ext show 80')" = 80@pbx.example.com ]
-	# bash cuts words at an @ and offers what follows.
-	[ "$(complete_line 'voip-ext show 80@pbx')" = pbx.example.com ]
+	# bash cuts words at an @, which it replaces too, and at a =.
+	[ "$(complete_line 'voip-ext show 80@pbx')" = @pbx.example.com ]
+	[ "$(complete_line 'voip-ext show queue nig')" = night@pbx.example.com ]
+	[ "$(complete_line 'voip-ext --domain=oth')" = other.example.com ]
+	[ "$(complete_line 'voip-ext undo ')" = "$(voip-ext log --limit 20 -f tsv |
+		tail -n +2 | cut -f1 | paste -sd' ')" ]
 	[ "$(complete_line 'voip-ext add 1@pbx.example.com queue=ni')" = night ]
 	[ "$(complete_line 'voip-ext list -d other')" = other.example.com ]
 	[ "$(complete_line 'voip-ext queue show evil')" = \
@@ -399,6 +415,18 @@ complete_line() {
 	voip-ext queue rm 'evil $(touch pwned)`touch pwned`@pbx.example.com'
 	PGHOST=/nonexistent run -0 complete_line 'voip-ext show 80'
 	[ "$output" = "" ]
+}
+
+@test "Tab in bash completes a key after its @, a field and a value" {
+	voip-ext user add tab@pbx.example.com
+	printf '%s\n' 'source <(voip-ext completion bash)' \
+		$'voip-ext user set tab@pb\tro\tsup\t' exit |
+		INPUTRC=/dev/null HISTFILE='' timeout 60 \
+			script -qec 'bash --norc --noprofile -i' /dev/null >"$BATS_TEST_TMPDIR/seen"
+	run -0 voip-ext user show tab@pbx.example.com --fields role -f tsv
+	[ "${lines[1]}" = supervisor ] || cat "$BATS_TEST_TMPDIR/seen"
+	[ "${lines[1]}" = supervisor ]
+	voip-ext user rm tab@pbx.example.com
 }
 
 @test "list --limit ends after so many rows" {
