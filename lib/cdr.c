@@ -145,7 +145,8 @@ is_decimal(const struct buf *b)
 
 	if (b->data[digits] == '.')
 		more = 1 + strspn(b->data + digits + 1, "0123456789");
-	return digits >= 1 && digits <= 3 && digits + more == b->len &&
+	/* rounded, it must fit numeric(5,2) */
+	return digits >= 1 && digits <= 2 && digits + more == b->len &&
 	       more <= 16;
 }
 
@@ -173,6 +174,29 @@ put_text(struct reading *r, enum cdr_field f, size_t max)
 		text->len = end;
 	}
 	buf_putc(text, '\0');
+}
+
+/*
+ * A queue's name as its tenant wrote it.  FreeSWITCH has it percent-encoded,
+ * and gives it back decoded already when it encodes the values of variables.
+ */
+static void
+decode_name(struct buf *name)
+{
+	static const char alphabet[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		"0123456789_.-%@";
+	struct buf decoded = BUF_INIT;
+
+	if (!memchr(name->data, '%', name->len) ||
+	    strspn(name->data, alphabet) != name->len)
+		return;
+	form_decode(&decoded, name->data, name->len, false);
+	buf_clear(name);
+	buf_add(name, decoded.data, decoded.len);
+	if (buf_failed(&decoded))
+		name->failed = true;
+	buf_release(&decoded);
 }
 
 static void
@@ -211,6 +235,10 @@ put_value(struct reading *r, enum cdr_field f)
 	switch (cdr_fields[f].type) {
 	case CDR_TYPE_TEXT:
 		put_text(r, f, MAX_TEXT);
+		return true;
+	case CDR_TYPE_NAME:
+		decode_name(&r->plain);
+		put_text(r, f, MAX_KEY);
 		return true;
 	case CDR_TYPE_KEY:
 		put_text(r, f, MAX_KEY);

@@ -15,7 +15,9 @@
  * dialplan's word for the call or else the channel's own, which is
  * channel_direction; domain is in lower case, and where no source has it the
  * host of From, but of no leg that FreeSWITCH made for another one: there that
- * host is the gateway's or an address, and the tenant is the other leg's.
+ * host is the gateway's or an address, and the tenant is the other leg's.  What
+ * the login or the dialplan says of the tenant goes before the header, which
+ * anybody may send who reaches FreeSWITCH without the proxy.
  *
  * Rules (mod_json_cdr, measured): all values are strings; times come from
  * *_uepoch (UTC), "0" means never; values of `variables` are percent-decoded
@@ -43,6 +45,7 @@
 enum cdr_type {
 	CDR_TYPE_TEXT,    /* at most 1024 bytes */
 	CDR_TYPE_KEY,     /* at most 256 bytes: it is in an index */
+	CDR_TYPE_NAME,    /* the same, as lookup_put_name() writes names */
 	CDR_TYPE_UTIME,   /* microseconds of the epoch -> timestamptz */
 	CDR_TYPE_TIME,    /* seconds of the epoch -> timestamptz */
 	CDR_TYPE_INT,     /* 0 to 2^31-1 */
@@ -64,7 +67,7 @@ enum cdr_type {
 	X(MEMBER_SESSION_UUID, "member_session_uuid", KEY, \
 	  "cc_member_session_uuid") \
 	X(DOMAIN, "domain", KEY, \
-	  "sip_h_X-VOIP-DOMAIN domain_name dialed_domain") \
+	  "domain_name sip_h_X-VOIP-DOMAIN dialed_domain") \
 	X(DIRECTION, "direction", TEXT, "call_direction") \
 	X(CHANNEL_DIRECTION, "channel_direction", TEXT, "") \
 	X(CALLER_NUMBER, "caller_number", TEXT, \
@@ -94,7 +97,7 @@ enum cdr_type {
 	X(HANGUP_BY, "hangup_by", TEXT, "") \
 	X(SIP_TERM_STATUS, "sip_term_status", TEXT, \
 	  "sip_term_status sip_invite_failure_status") \
-	X(QUEUE, "queue", KEY, "cc_queue") \
+	X(QUEUE, "queue", NAME, "cc_queue") \
 	X(CC_SIDE, "cc_side", TEXT, "cc_side") \
 	X(CC_CAUSE, "cc_cause", TEXT, "cc_cause") \
 	X(CC_CANCEL_REASON, "cc_cancel_reason", TEXT, "cc_cancel_reason") \

@@ -97,13 +97,17 @@ counted() {
 	insert into voip.users (domain_id, username)
 		select id, '1002' from voip.domains where domain ~ 'pbx';
 	insert into voip.queues (domain_id, name)
-		select id, 'support' from voip.domains where domain ~ 'pbx'"
+		select id, n from voip.domains, unnest('{support,a@b & c}'::text[])
+		as n where domain ~ 'pbx'"
 	enqueue '{"variables":{"uuid":"u","direction":"inbound",
 		"start_uepoch":"1795227092281418","domain_name":"PBX.example.com",
 		"cc_queue":"support@pbx.example.com","cc_agent":"1002"}}'
 	enqueue '{"variables":{"uuid":"v","direction":"inbound",
 		"start_uepoch":"1795227092281418","domain_name":"other.example",
 		"cc_queue":"support","cc_agent":"1002@other.example"}}'
+	enqueue '{"variables":{"uuid":"w","direction":"inbound",
+		"start_uepoch":"1795227092281418",
+		"cc_queue":"a%40b%20%26%20c@PBX.example.com"}}'
 	run -0 voip-cdr-flush
 	run -0 sql "select leg_uuid, (select domain from voip.domains as d
 			where d.id = domain_id),
@@ -112,6 +116,10 @@ counted() {
 		queue, agent from voip.cdr order by leg_uuid"
 	[ "${lines[0]}" = "u	pbx.example.com	support	1002	support@pbx.example.com	1002" ]
 	[ "${lines[1]}" = "v				support	1002@other.example" ]
+	[ "${lines[2]}" = "w		a@b & c		a@b & c@PBX.example.com	" ]
+	run -0 voip-cdr list --queue 'a@b & c@PBX.example.com' --since 2020-01-01 \
+		--until 2099-01-01 --format jsonl
+	[ "${#lines[@]}" -eq 1 ]
 }
 
 @test "flush stores a leg once, however often it is replayed" {

@@ -45,7 +45,7 @@ function typed(type, s) {
 	if (type == "DECIMAL")
 		return "case when " s " ~ '^[0-9]{1,3}([.][0-9]{0,16})?$' " \
 			"then (" s ")::numeric(5,2) end"
-	return "nullif(left(" s ", " (type == "KEY" ? 256 : 1024) "), '')"
+	return "nullif(left(" s ", " (type == "KEY" || type == "NAME" ? 256 : 1024) "), '')"
 }
 
 /^#define CDR_FIELDS/ { on = 1; next }

@@ -429,6 +429,45 @@ test_odd_values(void)
 	cdr_release(&c);
 }
 
+/* Names of queues come back as their tenants wrote them; a MOS that would be
+ * rounded beyond its column is none. */
+static void
+test_names_and_scores(void)
+{
+	static const struct {
+		const char *variable, *given, *queue, *mos;
+	} records[] = {
+		{ "cc_queue", "R%20%26%20D@a.example", "R & D@a.example",
+		  NULL },
+		{ "cc_queue", "50%25@a.example", "50%@a.example", NULL },
+		/* FreeSWITCH has decoded these */
+		{ "cc_queue", "R & D%41@a.example", "R & D%41@a.example",
+		  NULL },
+		{ "cc_queue", "support@a.example", "support@a.example", NULL },
+		{ "cc_queue", "%C5%BE%00%FF@a",
+		  "\xc5\xbe\xef\xbf\xbd\xc3\xbf@a", NULL },
+		{ "cc_queue", "broken%2@a", "broken%2@a", NULL },
+		{ "rtp_audio_in_mos", "4.5", NULL, "4.5" },
+		{ "rtp_audio_in_mos", "99.999999", NULL, "99.999999" },
+		{ "rtp_audio_in_mos", "999.999999", NULL, NULL },
+		{ "rtp_audio_in_mos", "123", NULL, NULL },
+	};
+	struct cdr c = { 0 };
+
+	for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+		struct buf body = BUF_INIT;
+
+		buf_puts(&body, "{\"variables\":{" VARIABLES);
+		buf_printf(&body, ",\"%s\":\"%s\"}}", records[i].variable,
+			   records[i].given);
+		parse(&c, body.data, body.len);
+		same("queue", c.value[CDR_QUEUE], records[i].queue);
+		same("mos", c.value[CDR_MOS], records[i].mos);
+		buf_release(&body);
+	}
+	cdr_release(&c);
+}
+
 /* A gateway's host is no tenant; the dialplan's word is of the call. */
 static void
 test_sides(void)
@@ -441,6 +480,13 @@ test_sides(void)
 		{ ",\"domain_name\":\"A.example\",\"sip_from_host\":\"b\","
 		  "\"call_direction\":\"outbound\"",
 		  "a.example", "outbound", "inbound" },
+		/* a header that anybody may send */
+		{ ",\"domain_name\":\"a.example\","
+		  "\"sip_h_X-VOIP-DOMAIN\":\"b.example\"",
+		  "a.example", "inbound", "inbound" },
+		{ ",\"sip_h_X-VOIP-DOMAIN\":\"b.example\","
+		  "\"sip_from_host\":\"c\"",
+		  "b.example", "inbound", "inbound" },
 		{ ",\"direction\":\"outbound\",\"originator\":\"u-0\","
 		  "\"call_direction\":\"local\",\"sip_from_host\":\"10.0.0.1\"",
 		  NULL, "internal", "outbound" },
@@ -542,6 +588,7 @@ main(void)
 	test_scan();
 	test_refused();
 	test_odd_values();
+	test_names_and_scores();
 	test_sides();
 	test_forgery();
 	CHECK(unit_each_failure(with_failures) > 3);
