@@ -5,6 +5,8 @@
 #include <strings.h>
 
 #include "dialplan.h"
+#include "fsvalue.h"
+#include "utf8.h"
 
 /* --- the statement ---------------------------------------------------- */
 
@@ -228,6 +230,9 @@ header_value(char *to, size_t size, const char *header, const char *name)
 		n = strcspn(header, ";");
 		if (n >= size)
 			return false;
+		/* what is no text names nothing */
+		if (!utf8_valid(header, n))
+			n = 0;
 		memcpy(to, header, n);
 		to[n] = '\0';
 		return true;
@@ -302,7 +307,8 @@ dialplanask(struct question *q, struct lookup *l, const struct fs_settings *s)
 {
 	bool proxy = strcmp(l->call.context, DIALPLAN_PROXY_CONTEXT) == 0;
 
-	if (!decide(q, l, s))
+	/* Nothing else can be a number: the database need not be asked. */
+	if (!decide(q, l, s) || !fsvalue_is_number(l->call.number))
 		return false;
 	question_domain(q, l->domain);
 	q->nparams = 8;

@@ -134,7 +134,8 @@ can_exist(const struct lookup *l)
 {
 	return is_word(l->domain, DOMAIN_MAX, "-.") &&
 	       is_word(l->user, USER_MAX, "_.+*#-") && is_text(l->group) &&
-	       is_text(l->name) && is_text(l->profile);
+	       is_text(l->name) && is_text(l->profile) &&
+	       is_text(l->call.number) && is_text(l->call.context);
 }
 
 static bool

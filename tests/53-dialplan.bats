@@ -348,6 +348,20 @@ encoded() {
 	done
 }
 
+@test "bytes that are no text are not found, and no question to the database" {
+	local field
+	for field in Hunt-Destination-Number Hunt-Context \
+		variable_sip_h_X-VOIP-DOMAIN variable_sip_h_X-VOIP-CALLER \
+		variable_sip_h_X-VOIP-SERVICE=voicemail%3Bbox; do
+		echo "$field"
+		dial 0999888777 "$field=%FF%fe"
+		not_found
+	done
+	dial 1002 "variable_sip_h_X-VOIP-SERVICE=voicemail%3Bbox%3D%FF"
+	not_found
+	[ "$(counter dialplan unavailable)" -eq 0 ]
+}
+
 @test "a hostile context, tenant, caller or service gets nothing into an answer" {
 	local text value
 	for text in "${hostile[@]:0:12}"; do
