@@ -51,7 +51,8 @@ proxy_modules() {
 }
 
 proxy_start() {
-	LD_LIBRARY_PATH=$kamailio_libs ASAN_OPTIONS='' setsid \
+	# shellcheck disable=SC2086 # PROXY_IN: a command before it
+	LD_LIBRARY_PATH=$kamailio_libs ASAN_OPTIONS='' setsid ${PROXY_IN:-} \
 		"$kamailio_root/usr/sbin/kamailio" -L "$(proxy_modules)" \
 		-f "$folder/kamailio.cfg" -DD -E -m "${PROXY_MEMORY:-64}" -M 8 \
 		-Y "$folder" -w "$folder" >>"$folder/kamailio.log" 2>&1 \

@@ -142,7 +142,7 @@ main(int argc, char **argv)
 		invite = strncmp(in, "INVITE ", 7) == 0;
 		if (!quiet && strncmp(in, "OPTIONS ", 8) != 0)
 			tell();
-		if (verbose && invite) {
+		if (verbose) {
 			printf("%s", in);
 			fflush(stdout);
 		}
