@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "answer.h"
+#include "utf8.h"
 
 static void
 check(struct lookup *l)
@@ -37,6 +38,10 @@ check(struct lookup *l)
 		abort();
 	if (q.nparams > QUESTION_PARAMS || (q.nparams && !q.sql))
 		abort();
+	/* The database calls anything else an error, which is no answer. */
+	for (int i = 0; i < q.nparams; i++)
+		if (!utf8_valid(q.params[i].value, strlen(q.params[i].value)))
+			abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
