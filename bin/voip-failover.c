@@ -10,6 +10,7 @@
 #include "hanode.h"
 #include "haoperate.h"
 #include "hareport.h"
+#include "hasplit.h"
 #include "haswitch.h"
 #include "log.h"
 #include "loop.h"
@@ -130,6 +131,9 @@ static const struct opt_command commands[] = {
 	{ "fence", "", "make the peer stop writing", 0, 0, ha_cmd_fence },
 	{ "unfence", "", "allow this node to start as a primary", 0, 0,
 	  ha_cmd_unfence },
+	{ "split-brain", "show|salvage [DIRECTORY]",
+	  "what only this node has, and bringing it to safety", 1, 2,
+	  ha_cmd_split_brain },
 	{ "maintenance", "on|off", "for a while do nothing by itself", 1, 1,
 	  ha_cmd_maintenance },
 	{ "may-start", "", "whether PostgreSQL may start now, for its unit", 0,

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cdrsalvaged.h"
 #include "log.h"
 
 #define SUFFIX ".cdr.json"
@@ -31,11 +32,18 @@ add_file(struct cdrfiles *files, const char *folder, const char *name,
 }
 
 static bool
+ends_with(const char *name, const char *suffix)
+{
+	size_t len = strlen(name), n = strlen(suffix);
+
+	return len > n && strcmp(name + len - n, suffix) == 0;
+}
+
+static bool
 has_suffix(const char *name)
 {
-	size_t len = strlen(name), n = strlen(SUFFIX);
-
-	return *name != '.' && len > n && strcmp(name + len - n, SUFFIX) == 0;
+	return *name != '.' &&
+	       (ends_with(name, SUFFIX) || ends_with(name, CDRSALVAGED_SUFFIX));
 }
 
 static bool

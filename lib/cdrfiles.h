@@ -3,6 +3,8 @@
  *
  * Layer domain.  They are called UUID.cdr.json (or a_UUID.cdr.json), in the
  * directory itself and in the folders of its rotation, YYYY-MM-DD-HH-MM-SS.
+ * Files NAME.cdr.jsonl, of many records that voip-failover saved, are taken,
+ * too.
  */
 #ifndef CDRFILES_H
 #define CDRFILES_H

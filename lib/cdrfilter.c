@@ -9,6 +9,7 @@
 
 #include "cdr.h"
 #include "cdrqueue.h"
+#include "cdrsalvaged.h"
 #include "conf.h"
 #include "intake.h"
 #include "log.h"
@@ -25,6 +26,8 @@ struct pending {
 	size_t number;
 	char *uuid;
 	char *reason;
+	char *peer;         /* NULL: the file */
+	char *content_type; /* or NULL */
 };
 
 struct cdrfilter {
@@ -113,6 +116,8 @@ pending_release(struct pending *p)
 	free(p->body);
 	free(p->uuid);
 	free(p->reason);
+	free(p->peer);
+	free(p->content_type);
 }
 
 static struct cdrqueue_row
@@ -121,8 +126,9 @@ pending_row(const struct pending *p)
 	return (struct cdrqueue_row){ .body = p->body,
 				      .len = p->len,
 				      .received_at = p->received_at,
-				      .peer = p->file,
+				      .peer = p->peer ? p->peer : p->file,
 				      .query_uuid = p->uuid,
+				      .content_type = p->content_type,
 				      .reason = p->reason };
 }
 
@@ -208,6 +214,59 @@ file_uuid(const char *file)
 	return strndup(name, (size_t)(end - name));
 }
 
+/* The row that a salvaged line is of; what it is not said to be, it is as any
+ * other. */
+static int
+unpack(struct pending *p, const char *record, size_t len, struct verr *e)
+{
+	struct cdrsalvaged s;
+	int rc = cdrsalvaged_read(&s, record, len, e);
+
+	if (rc == 0) {
+		free(p->uuid);
+		p->len = s.body.len;
+		p->body = buf_detach(&s.body);
+		p->uuid = s.query_uuid;
+		p->reason = s.reason;
+		p->peer = s.peer;
+		p->content_type = s.content_type;
+		if (s.received_at)
+			snprintf(p->received_at, sizeof(p->received_at), "%s",
+				 s.received_at);
+		s.query_uuid = s.reason = s.peer = s.content_type = NULL;
+	}
+	cdrsalvaged_release(&s);
+	return rc;
+}
+
+static int
+read_record(struct pending *p, const char *record, size_t len, struct verr *e)
+{
+	if (cdrsalvaged_is(record, len))
+		return unpack(p, record, len, e);
+	p->len = len;
+	p->body = malloc(len + 1);
+	if (!p->body)
+		return verr_set(e, VERR_RETRY, "out of memory");
+	memcpy(p->body, record, len);
+	return 0;
+}
+
+/* 0: it is a record, or a dead letter with its reason. */
+static int
+judge(struct pending *p, struct verr *why)
+{
+	if (p->len > INTAKE_BODY_MAX)
+		return verr_set(why, VERR_INPUT, "it is longer than %d bytes",
+				INTAKE_BODY_MAX);
+	if (p->reason || cdr_check(p->body, p->len, why) == 0)
+		return 0;
+	if (why->kind != VERR_INPUT || !p->uuid)
+		return -1;
+	p->reason = strdup(why->msg);
+	return p->reason ? 0 : -1;
+}
+
 static int
 take_record(struct cdrfilter *f, const char *file, size_t number,
 	    const char *record, size_t len, struct verr *e)
@@ -216,24 +275,17 @@ take_record(struct cdrfilter *f, const char *file, size_t number,
 	struct verr why = VERR_INIT;
 	int rc;
 
-	*p = (struct pending){ .file = file, .number = number, .len = len };
-	p->body = malloc(len + 1);
+	*p = (struct pending){ .file = file, .number = number };
 	p->uuid = file_uuid(file);
-	if (!p->body) {
-		pending_release(p);
-		return verr_set(e, VERR_RETRY, "out of memory");
-	}
-	memcpy(p->body, record, len);
 	cdrqueue_now(p->received_at);
-	rc = len > INTAKE_BODY_MAX
-		     ? verr_set(&why, VERR_INPUT, "it is longer than %d bytes",
-				INTAKE_BODY_MAX)
-		     : cdr_check(record, len, &why);
-	if (rc == -1 && why.kind == VERR_INPUT && p->uuid &&
-	    len <= INTAKE_BODY_MAX) {
-		p->reason = strdup(why.msg);
-		rc = p->reason ? 0 : -1;
+	rc = read_record(p, record, len, &why);
+	if (rc == -1 && why.kind != VERR_INPUT) {
+		pending_release(p);
+		*e = why;
+		return -1;
 	}
+	if (rc == 0)
+		rc = judge(p, &why);
 	if (rc == -1) {
 		report(f, p, "refused", why.msg);
 		f->refused++;

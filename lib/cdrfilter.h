@@ -5,7 +5,8 @@
  * files that FreeSWITCH set aside (also percent-encoded or base64, one record
  * a line).  Each record ends in the queue, in the spool when the database is
  * away, or is refused with a reason.  A file that is called UUID.cdr.json (or
- * a_UUID.cdr.json) gives its record that uuid, as ?uuid= does over HTTP.
+ * a_UUID.cdr.json) gives its record that uuid, as ?uuid= does over HTTP.  A
+ * line of cdrsalvaged.h is the row that it was.
  */
 #ifndef CDRFILTER_H
 #define CDRFILTER_H

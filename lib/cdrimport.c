@@ -13,6 +13,7 @@
 #include "buf.h"
 #include "cdraside.h"
 #include "cdrfiles.h"
+#include "cdrsalvaged.h"
 #include "conf.h"
 #include "intake.h"
 #include "log.h"
@@ -148,6 +149,15 @@ on_row(const struct cdrfilter_row *row, void *arg)
 		in->row(row, in->arg);
 }
 
+/* Of as many records as there were to save. */
+static bool
+is_many(const char *path)
+{
+	size_t len = strlen(path), n = strlen(CDRSALVAGED_SUFFIX);
+
+	return len > n && strcmp(path + len - n, CDRSALVAGED_SUFFIX) == 0;
+}
+
 /* Opened once, so that what was looked at is what is read. */
 static void
 import_file(struct cdrfilter *filter, struct file *f)
@@ -163,7 +173,7 @@ import_file(struct cdrfilter *filter, struct file *f)
 		log_error("cannot read '%s': %s", f->path, strerror(errno));
 	} else if (!S_ISREG(f->st.st_mode)) {
 		log_error("'%s' is no file", f->path);
-	} else if (f->st.st_size > FILE_MAX) {
+	} else if (f->st.st_size > FILE_MAX && !is_many(f->path)) {
 		log_warning("'%s' is refused: it is longer than %d bytes",
 			    f->path, FILE_MAX);
 		f->refused = true;

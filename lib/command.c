@@ -92,14 +92,42 @@ become(const char *const *words, const char *const *environment, int out)
 	_exit(CANNOT);
 }
 
+/* Where the output goes: all of it line by line, or the first of it. */
+struct sink {
+	struct buf *said;
+	size_t before; /* what was in it already */
+	command_line_fn fn;
+	void *arg;
+	struct buf line;
+};
+
 static void
-take(int fd, struct buf *said, size_t before)
+give_lines(struct sink *s)
 {
-	char block[1024];
+	size_t start = 0;
+	char *end;
+
+	while ((end = memchr(s->line.data + start, '\n',
+			     s->line.len - start))) {
+		*end = '\0';
+		s->fn(s->line.data + start, s->arg);
+		start = (size_t)(end - s->line.data) + 1;
+	}
+	buf_skip(&s->line, start);
+}
+
+static void
+take(int fd, struct sink *s)
+{
+	char block[16384];
 	ssize_t n = read(fd, block, sizeof(block));
 
-	if (n > 0 && said && said->len - before < SAID_MAX)
-		buf_add(said, block, (size_t)n);
+	if (n > 0 && s->fn) {
+		buf_add(&s->line, block, (size_t)n);
+		give_lines(s);
+	} else if (n > 0 && s->said && s->said->len - s->before < SAID_MAX) {
+		buf_add(s->said, block, (size_t)n);
+	}
 }
 
 /*
@@ -107,10 +135,9 @@ take(int fd, struct buf *said, size_t before)
  * running may hold the pipe for ever, so the pipe's end is not waited for.
  */
 static bool
-await(int process, int out, int64_t timeout_ms, struct buf *said)
+await(int process, int out, int64_t timeout_ms, struct sink *sink)
 {
 	int64_t end = loop_now_ms() + timeout_ms;
-	size_t before = said ? said->len : 0;
 	struct pollfd p[2] = { { process, POLLIN, 0 }, { out, POLLIN, 0 } };
 	int64_t left;
 
@@ -119,7 +146,7 @@ await(int process, int out, int64_t timeout_ms, struct buf *said)
 		    errno != EINTR)
 			return false;
 		if (p[1].revents & POLLIN)
-			take(out, said, before);
+			take(out, sink);
 		else if (p[1].revents)
 			p[1].fd = -1;
 		if (p[0].revents && !(p[1].revents & POLLIN))
@@ -149,9 +176,9 @@ finish(pid_t pid, bool ended, const char *name, int64_t timeout_ms,
 	return WEXITSTATUS(status);
 }
 
-int
-command_run_words(const char *const *words, const char *const *environment,
-		  int64_t timeout_ms, struct buf *said, struct verr *e)
+static int
+run(const char *const *words, const char *const *environment,
+    int64_t timeout_ms, struct sink *sink, struct verr *e)
 {
 	int pipe_fds[2], process, rc;
 	bool ended;
@@ -169,10 +196,33 @@ command_run_words(const char *const *words, const char *const *environment,
 	}
 	setpgid(pid, pid);
 	process = (int)syscall(SYS_pidfd_open, pid, 0);
-	ended = process != -1 && await(process, pipe_fds[0], timeout_ms, said);
+	ended = process != -1 && await(process, pipe_fds[0], timeout_ms, sink);
 	rc = finish(pid, ended, words[0], timeout_ms, e);
 	if (process != -1)
 		close(process);
 	close(pipe_fds[0]);
 	return rc;
+}
+
+int
+command_run_words(const char *const *words, const char *const *environment,
+		  int64_t timeout_ms, struct buf *said, struct verr *e)
+{
+	struct sink sink = { .said = said, .before = said ? said->len : 0 };
+
+	return run(words, environment, timeout_ms, &sink, e);
+}
+
+int
+command_run_lines(const char *const *words, const char *const *environment,
+		  int64_t timeout_ms, command_line_fn fn, void *arg,
+		  struct verr *e)
+{
+	struct sink sink = { .fn = fn, .arg = arg, .line = BUF_INIT };
+	int status = run(words, environment, timeout_ms, &sink, e);
+
+	if (status >= 0 && buf_failed(&sink.line))
+		status = verr_set(e, VERR_RETRY, "out of memory");
+	buf_release(&sink.line);
+	return status;
 }

@@ -31,4 +31,13 @@ int command_run(const char *text, const char *const *extra,
 int command_run_words(const char *const *words, const char *const *environment,
 		      int64_t timeout_ms, struct buf *said, struct verr *e);
 
+/*
+ * The same, and `fn` gets each whole line of both outputs as it comes, however
+ * many there are; borrowed for the call.
+ */
+typedef void (*command_line_fn)(char *line, void *arg);
+int command_run_lines(const char *const *words, const char *const *environment,
+		      int64_t timeout_ms, command_line_fn fn, void *arg,
+		      struct verr *e);
+
 #endif

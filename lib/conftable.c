@@ -323,6 +323,8 @@ const struct conf_row conf_rows[] = {
 	       "how a former primary comes back: the most that is tried"),
 	INT("rejoin_copies", "2", 0, 100,
 	    "old data directories that are kept"),
+	DURATION("rejoin_salvage", "5m", 0, DAY,
+		 "longest time to save the rows of an old directory; 0s: not"),
 
 	CHOICE("sync_mode", "async", "async sync-or-degrade strict",
 	       "whether commits wait for the standby"),

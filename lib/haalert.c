@@ -23,15 +23,15 @@ is_worth_it(enum ha_action a)
 
 /* Remembers it, too. */
 static bool
-is_new(const char *text)
+is_new(const char *name, const char *text)
 {
 	struct buf before = BUF_INIT;
 	struct verr ignored = VERR_INIT;
 	char path[4096];
 	bool same;
 
-	snprintf(path, sizeof(path), "%s/alert",
-		 conf_str("failover_state_dir"));
+	snprintf(path, sizeof(path), "%s/%s", conf_str("failover_state_dir"),
+		 name);
 	same = file_read(path, LAST_MAX, &before, &ignored) == 0 &&
 	       strcmp(before.data, text) == 0;
 	if (!same &&
@@ -93,34 +93,48 @@ run(const char *const values[4])
 	buf_release(&said);
 }
 
-void
-ha_alert(const struct ha_outcome *o, const struct verr *failure)
+/* `memory`: the file with the last one of its kind. */
+static void
+give(const char *memory, const char *action, const char *result,
+     const char *why)
 {
-	const char *values[4] = {
-		o->state.name,
-		o->row ? ha_action_word(o->row->action) : "look",
-		failure ? "failed" : "done",
-		failure  ? failure->msg
-		: o->row ? o->row->why
-			 : "",
-	};
 	char text[LAST_MAX], name[64];
+	const char *const values[4] = { name, action, result, why };
 
 	if (!*conf_str("alert_url") && !*conf_str("alert_command"))
 		return;
-	if (!failure && !(o->row && is_worth_it(o->row->action)))
-		return;
 	ha_node_name(name, sizeof(name));
-	values[0] = name;
-	snprintf(text, sizeof(text), "%s %s %.2000s\n", values[1], values[2],
-		 values[3]);
-	if (!is_new(text))
+	snprintf(text, sizeof(text), "%s %s %.2000s\n", action, result, why);
+	if (!is_new(memory, text))
 		return;
 	if (fork() != 0)
 		return;
+	/* A lock that is held here must not be held by this one, too. */
+	close_range(STDERR_FILENO + 1, ~0U, 0);
 	if (*conf_str("alert_url"))
 		post(values);
 	if (*conf_str("alert_command"))
 		run(values);
 	_exit(0);
+}
+
+void
+ha_alert_about(const char *action, const char *result, const char *why)
+{
+	char memory[64];
+
+	snprintf(memory, sizeof(memory), "alert.%.32s", action);
+	give(memory, action, result, why);
+}
+
+void
+ha_alert(const struct ha_outcome *o, const struct verr *failure)
+{
+	if (!failure && !(o->row && is_worth_it(o->row->action)))
+		return;
+	give("alert", o->row ? ha_action_word(o->row->action) : "look",
+	     failure ? "failed" : "done",
+	     failure  ? failure->msg
+	     : o->row ? o->row->why
+		      : "");
 }

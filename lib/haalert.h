@@ -13,5 +13,8 @@
 /* After a transition; `failure` is NULL when all went well.  Does not wait:
  * another process does. */
 void ha_alert(const struct ha_outcome *o, const struct verr *failure);
+/* Something else, `action` a word: `result` is "done" or "failed".  The same
+ * one of this action is not given twice in a row. */
+void ha_alert_about(const char *action, const char *result, const char *why);
 
 #endif

@@ -15,6 +15,7 @@
 #include "conf.h"
 #include "filereplace.h"
 #include "hajournal.h"
+#include "hakeep.h"
 #include "hanode.h"
 #include "log.h"
 #include "loop.h"
@@ -368,7 +369,13 @@ bring_back(struct ha_journal *j, const char *policy, struct verr *e)
 	bool may_rewind = !policy || strcmp(policy, "reclone") != 0;
 	bool may_clone = strcmp(policy ? policy : conf_str("rejoin_policy"),
 				"reclone") == 0;
+	int kept = ha_keep_rows(j, data_directory(), e);
 
+	if (kept == -1)
+		return -1;
+	/* What could not be taken from the old directory stays in it. */
+	if (kept == 0)
+		may_rewind = false;
 	if (may_rewind) {
 		if (ha_journal_step(j, "rewind", e) == -1)
 			return -1;

@@ -7,6 +7,7 @@
 #include "conf.h"
 #include "hafacts.h"
 #include "hamaintenance.h"
+#include "hasalvageset.h"
 #include "log.h"
 #include "pgreport.h"
 
@@ -59,6 +60,19 @@ tell_peer(struct out *out, const struct ha_outcome *o)
 	out_row(out, row);
 }
 
+static void
+tell_salvage(const char *path, const char *words, bool waits, void *arg)
+{
+	const char *name = strrchr(path, '/');
+	char detail[PATH_MAX + 320];
+
+	if (!waits)
+		return;
+	snprintf(detail, sizeof(detail), "%s: voip-cdr-ingest import '%s'",
+		 words, path);
+	tell(arg, "salvage", name ? name + 1 : path, "waits", detail);
+}
+
 void
 ha_report(struct out *out)
 {
@@ -85,6 +99,8 @@ ha_report(struct out *out)
 	if (*k->doing)
 		tell(out, "transition", k->id, k->doing, k->step);
 	tell_peer(out, &o);
+	if (ha_salvage_list(tell_salvage, out, &why) == -1)
+		log_warning("%s", why.msg);
 	row = ha_plan(&o.facts);
 	tell(out, "next", o.state.name, ha_action_word(row->action), row->why);
 }

@@ -330,7 +330,8 @@ ha_state_look(struct ha_state *s, int64_t timeout_ms, struct verr *e)
 	if (pgnode_postmaster(conf_str("postgresql_data_directory"),
 			      &postmaster, e) == -1)
 		return -1;
-	if (postmaster.pid)
+	/* One that is being salvaged from is as good as stopped. */
+	if (postmaster.pid && !postmaster.alone)
 		s->pg = HA_PG_HUNG;
 	else
 		s->pg = postmaster.standby ? HA_PG_DOWN_STANDBY

@@ -257,11 +257,19 @@ pgnode_is_live(long pid)
 	       !strchr("ZX", after[sizeof(name)]);
 }
 
+static bool
+has_end(const char *text, const char *end)
+{
+	size_t len = strlen(text), n = strlen(end);
+
+	return len >= n && strcmp(text + len - n, end) == 0;
+}
+
 int
 pgnode_postmaster(const char *data_directory, struct pgnode_postmaster *p,
 		  struct verr *e)
 {
-	char path[4096], text[2048], pid[24];
+	char path[4096], text[2048], pid[24], socket[1024];
 	FILE *file;
 	size_t len;
 
@@ -289,6 +297,8 @@ pgnode_postmaster(const char *data_directory, struct pgnode_postmaster *p,
 		p->pid = 0;
 		return 0;
 	}
+	line_of(text, 5, socket, sizeof(socket));
+	p->alone = has_end(socket, "/voip-alone");
 	line_of(text, 8, p->state, sizeof(p->state));
 	if (!*p->state)
 		snprintf(p->state, sizeof(p->state), "starting");

@@ -61,6 +61,7 @@ int pgnode_promote(struct db *db, struct pgnode *node, int64_t wait_ms,
 struct pgnode_postmaster {
 	pid_t pid;      /* 0: no process */
 	bool standby;   /* it would start, or did start, as a standby */
+	bool alone;     /* it is one of pgalone.h, which nobody writes to */
 	char state[32]; /* "down", or what it wrote: "ready", "starting"... */
 };
 int pgnode_postmaster(const char *data_directory, struct pgnode_postmaster *p,

@@ -147,7 +147,7 @@ begin
 		('cdr_queue', 'select, update, delete',
 			'voip_cdr_flush'),
 		('cdr_queue', 'select (id, received_at, attempts)',
-			'voip_health, voip_failover'),
+			'voip_health'),
 		('cdr_queue', 'select (id, received_at, attempts, query_uuid)',
 			'voip_cdr'),
 		('cdr', 'select, insert', 'voip_cdr_flush'),
@@ -175,7 +175,15 @@ begin
 		('change', 'select, delete', 'voip_prune'),
 		('change_part', 'select (change_id), delete', 'voip_prune'),
 		('audit', 'select (change_id), delete', 'voip_prune'),
-		('audit_secret', 'select (change_id), delete', 'voip_prune')
+		('audit_secret', 'select (change_id), delete', 'voip_prune'),
+		-- what one node has and the other lacks
+		('cdr_queue', 'select', 'voip_failover'),
+		('cdr', 'select', 'voip_failover'),
+		('cdr_raw', 'select', 'voip_failover'),
+		('cdr_dead', 'select', 'voip_failover'),
+		('recordings', 'select', 'voip_failover'),
+		('change', 'select', 'voip_failover'),
+		('audit', 'select', 'voip_failover')
 	) as v(name, privileges, grantees)
 	where to_regclass('voip.' || name) is not null
 	loop

@@ -1,0 +1,272 @@
+#!/usr/bin/env bats
+# What only an old primary has after a fault: saved before its directory is
+# rewritten, and stored once when it is imported.  Here nobody comes back by
+# himself, so that there is time to look.
+# shellcheck disable=SC2154,SC2034,SC2153 # ha.bash
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	local n
+
+	load helper
+	cd "$BATS_TEST_DIRNAME/.." || return
+	export top=$PWD build=$BUILD
+	load ha.bash
+	ha_settings='peer_timeout=3s
+		witness_timeout=3s
+		rejoin_policy=stop'
+	ha_build
+	cp "$build"/bin/voip-cdr-{ingest,flush} "$ha/bin"
+	# shellcheck disable=SC2016 # for the script
+	echo 'echo "$VOIP_ACTION $VOIP_RESULT: $VOIP_WHY" >>"$0.log"' \
+		>"$ha/alert"
+	: >"$ha/alert.log"
+	chown postgres "$ha"/alert*
+	for n in 1 2; do
+		echo "alert_command='sh $ha/alert'" >>"$ha/n$n/voip.conf"
+	done
+	export ha
+}
+
+teardown_file() {
+	load ha.bash
+	ha_remove
+}
+
+setup() {
+	load helper
+	load ha.bash
+	load ha/fault.bash
+	ha_turn=$((BATS_TEST_NUMBER * 10)) ha_writers=()
+	ha_settle
+	ha_write
+	first=$((BATS_TEST_NUMBER * 100))
+}
+
+teardown() {
+	[ -z "${blocker:-}" ] || kill "$blocker" 2>/dev/null || :
+	ha_stop_writing
+	[ -n "${BATS_TEST_COMPLETED:-}" ] || ha_tell
+	[ -n "${BATS_TEST_COMPLETED:-}" ] || ha_down
+	rm -f "$ha"/writer.*
+}
+
+failover() { # N ARGUMENT...
+	ha_node "$1" "$ha/bin/voip-failover" "${@:2}"
+}
+
+cdr() { # N NAME ARGUMENT...: at the server of node N
+	local n=$1 name=$2
+
+	shift 2
+	ha_node "$n" "$ha/bin/voip-cdr-$name" \
+		--set database="host=$ha/n$n dbname=voip_platform" "$@"
+}
+
+calls() { # FROM TO: records of the calls first + FROM to first + TO
+	local i
+
+	for ((i = first + $1; i <= first + $2; i++)); do
+		printf '{"variables":{"uuid":"leg-%d","start_uepoch":"%d",' \
+			$i $((1790000000000000 + i))
+		printf '"billsec":"%d","direction":"inbound"},"callflow":' $i
+		printf '[{"caller_profile":{"destination_number":"%d"}}]}\n' $i
+	done
+}
+
+has_calls() { # N HOW_MANY
+	[ "$(ha_sql "$1" "select count(*) from voip.cdr
+		where billsec between $first and $((first + 99))")" = "$2" ]
+}
+
+# What is written from now on stays on node p: three calls before are on both,
+# six and three that wait, a dead letter, a tenant and a recording are not.
+write_here_only() {
+	calls 1 3 | cdr "$p" ingest
+	cdr "$p" flush
+	ha_await has_calls "$s" 3
+	kill -STOP "$(ha_sql "$p" 'select pid from pg_stat_replication')"
+	calls 4 9 | cdr "$p" ingest
+	cdr "$p" flush
+	calls 10 12 | cdr "$p" ingest
+	printf 'no call \xff' >"$ha/dead$first.cdr.json"
+	cdr "$p" ingest "$ha/dead$first.cdr.json"
+	ha_sql "$p" "insert into voip.domains (domain, tenant_name)
+		values ('t$first.example', 'T')" >/dev/null
+	ha_sql "$p" "insert into voip.recordings (leg_uuid, file_path)
+		values ('leg-$((first + 4))', '/r/$first.wav')" >/dev/null
+}
+
+lose_the_primary() {
+	write_here_only
+	ha_fault kill9 "$p"
+	ha_await ha_written_by "$s"
+	ha_await grep -q '"fenced":true' "$ha/n$p/state/state.json"
+	ha_stop_writing
+}
+
+sets() { # the directories that were saved on node p
+	find "$ha/n$p/state/salvage" -mindepth 1 -maxdepth 1 | sort
+}
+
+copies() {
+	find "$ha/data" -mindepth 1 -maxdepth 1 -name "n$p.[0-9]*" | sort
+}
+
+# The lines of FILE in the latest set are so many.
+saved() { # FILE HOW_MANY
+	[ "$(wc -l <"$(sets | tail -n 1)/$1")" -eq "$2" ]
+}
+
+# All of what is saved is stored, once, and what is there stays as it is.
+comes_home() {
+	local set
+
+	set=$(sets | tail -n 1)
+	saved cdr.cdr.jsonl 6
+	saved cdr_queue.cdr.jsonl 3
+	saved cdr_dead.cdr.jsonl 1
+	saved recordings.jsonl 1
+	grep -q "t$first.example" "$set/audit.jsonl"
+	[ -z "$(find "$set" -type f ! -perm 600)" ]
+	run -0 cdr "$s" ingest import "$set"
+	cdr "$s" ingest "$set"/imported/*
+	cdr "$s" flush
+	has_calls "$s" 12
+	[ "$(ha_sql "$s" "select count(*) from voip.cdr_dead
+		where query_uuid = 'dead$first'")" = 1 ]
+	[ "$(ha_sql "$s" "select encode(body, 'escape') from voip.cdr_dead
+		where query_uuid = 'dead$first'")" = 'no call \377' ]
+}
+
+# Its words, on one node and then on the other.
+verdicts() {
+	failover "$p" split-brain show -f jsonl | jq -r \
+		'select(.kind == "verdict").state'
+	failover "$s" split-brain show -f jsonl | jq -r \
+		'select(.kind == "verdict").state'
+}
+
+@test "rows that only the old primary has are saved, and come home once" {
+	run -0 failover "$p" split-brain show
+	[ "$(verdicts)" = $'together\ntogether' ]
+	lose_the_primary
+	run -1 failover "$p" split-brain show -f jsonl
+	[[ $output = *'not the peer'*'any more'* ]]
+	[[ $output = *'"state":"apart"'*'only here: '*' transactions, from '* ]]
+	[ -z "$(sets 2>/dev/null)" ]
+	# no room for the files: the directory stays as it is
+	touch "$ha/n$p/state/salvage"
+	run -78 failover "$p" rejoin --policy rewind
+	[[ $output = *"'$ha/n$p/state/salvage'"* ]]
+	rm "$ha/n$p/state/salvage"
+	run -0 failover "$p" rejoin --policy rewind
+	ha_await ha_is_settled
+	grep -q '"action":"salvage".*3 cdr_queue, 6 cdr, 1 cdr_dead' \
+		"$ha/n$p/state/journal.jsonl"
+	ha_await grep -q '^salvage done: 3 cdr_queue, 6 cdr, 1 cdr_dead' \
+		"$ha/alert.log"
+	run -0 failover "$p" status
+	[[ $output = *"voip-cdr-ingest import '$(sets)'"* ]]
+	run -0 failover "$p" split-brain show
+	[[ $output = *together*waits* ]]
+	comes_home
+	run -0 failover "$p" split-brain show
+	[[ $output = *imported* ]]
+}
+
+@test "killed in the middle of it, it begins anew" {
+	local worker
+
+	lose_the_primary
+	# the peer is asked what it has, and does not answer
+	ha_sql "$s" "begin; lock table voip.recordings; select pg_sleep(60)" \
+		>"$ha/blocker.log" 2>&1 3>&- &
+	blocker=$!
+	ha_await locked
+	failover "$p" rejoin --policy rewind >"$ha/rejoin.log" 2>&1 3>&- &
+	ha_await waits_for_lock
+	worker=$(pgrep -u postgres -f "^$ha/bin/voip-failover rejoin")
+	[ -n "$(ls -d "$ha/n$p/state/salvage/"*.part)" ]
+	[ -S "$ha/n$p/state/voip-alone/.s.PGSQL.5432" ]
+	# the peer does not take it for a server that hangs
+	run -0 failover "$s" status
+	[[ $output = *'stopped standby'* ]]
+	kill -KILL "$worker"
+	ha_await nothing_runs
+	ha_sql "$s" "select pg_terminate_backend(pid) from pg_locks
+		where relation = 'voip.recordings'::regclass and granted" \
+		>/dev/null
+	run -0 failover "$p" rejoin --policy rewind
+	ha_await ha_is_settled
+	[ -z "$(find "$ha/n$p/state/salvage" -name '*.part')" ]
+	comes_home
+}
+
+locked() {
+	[ "$(ha_sql "$s" "select count(*) from pg_locks where granted and
+		relation = 'voip.recordings'::regclass")" = 1 ]
+}
+
+waits_for_lock() {
+	[ "$(ha_sql "$s" "select count(*) from pg_locks where not granted and
+		relation = 'voip.recordings'::regclass")" = 1 ]
+}
+
+nothing_runs() {
+	! "$ha_bin/pg_isready" -q -h "$ha/n$p/state/voip-alone" &&
+		[ -z "$(find /proc -maxdepth 2 -name cwd -lname \
+			"$ha/data/n$p" 2>/dev/null)" ]
+}
+
+@test "a directory that does not give its rows is kept; by hand they come" {
+	local fork copy
+
+	lose_the_primary
+	fork=$(failover "$p" split-brain show -f jsonl 2>/dev/null | jq -r \
+		'select(.kind == "fork").lsn')
+	fork=$(ha_sql "$s" "select pg_walfile_name('$fork')")
+	fork=$(printf '%08X' $((16#${fork:0:8} - 1)))${fork:8}
+	mv "$ha/data/n$p/pg_wal/$fork" "$ha/fork"
+	run -65 failover "$p" split-brain salvage
+	[[ $output = *'is not in '* ]]
+	run -0 failover "$p" rejoin --policy rewind
+	ha_await ha_is_settled
+	grep -q '"action":"salvage failed".*is not in ' \
+		"$ha/n$p/state/journal.jsonl"
+	ha_await grep -q '^salvage failed: .*kept and not rewound' \
+		"$ha/alert.log"
+	copy=$(copies)
+	[ -d "$copy" ]
+	mv "$ha/fork" "$copy/pg_wal/$fork"
+	run -65 failover "$p" --set rejoin_salvage=1ms split-brain salvage "$copy"
+	run -0 failover "$p" split-brain salvage "$copy"
+	[[ $output = *'cdr_queue '*3* ]]
+	comes_home
+	# nothing has run on it since
+	run -0 failover "$p" split-brain salvage "$copy"
+	[[ $output = *"$(sets | tail -n 1)"* ]]
+	rm -r "$copy"
+}
+
+@test "what cannot be salvaged is refused with a reason" {
+	run -64 failover "$p" split-brain
+	run -64 failover "$p" split-brain heal
+	run -64 failover "$p" split-brain show "$ha"
+	run -1 failover "$p" split-brain salvage
+	[[ $output = *'a server runs in '* ]]
+	run -65 failover "$p" split-brain salvage "$ha"
+	[[ $output = *'is no data directory'* ]]
+	run -65 failover "$p" split-brain salvage "$ha/nowhere"
+	ha_user "$ha_bin/initdb" -D "$ha/data/strange" -U postgres --no-sync \
+		>/dev/null
+	run -1 failover "$p" split-brain salvage "$ha/data/strange"
+	[[ $output = *'system identifiers differ'* ]]
+	rm -r "$ha/data/strange"
+	run -78 failover "$p" --set peer_replication= split-brain show
+	[[ $output = *unknown* ]]
+	run -75 failover "$p" --set peer_replication="host=$ha" split-brain show
+	[[ $output = *unknown* ]]
+	[ -z "$(find "$ha/n$p/state" -name '*.part')" ]
+}
