@@ -127,6 +127,7 @@ is_same(enum cdr_field f, const char *parsed, const char *value)
 		return true;
 	case CDR_TYPE_TEXT:
 	case CDR_TYPE_KEY:
+	case CDR_TYPE_NAME:
 		break;
 	}
 	return strcmp(parsed, value) == 0;

@@ -85,6 +85,15 @@ struct control {
 };
 
 static void
+take_reached(struct ha_lineage *l, const char *value)
+{
+	uint64_t lsn = 0;
+
+	if (ha_lsn_read(value, &lsn) && lsn > l->reached)
+		l->reached = lsn;
+}
+
+static void
 take_control(char *line, void *arg)
 {
 	struct control *c = arg;
@@ -99,8 +108,12 @@ take_control(char *line, void *arg)
 		snprintf(l->system_id, sizeof(l->system_id), "%s", value);
 	else if (strcmp(line, "Bytes per WAL segment") == 0)
 		l->segment_bytes = strtoll(value, NULL, 10);
-	else if (strcmp(line, "Latest checkpoint location") == 0)
-		ha_lsn_read(value, &l->checkpoint);
+	else if (strcmp(line, "Latest checkpoint location") == 0 ||
+		 strcmp(line, "Minimum recovery ending location") == 0)
+		take_reached(l, value);
+	else if (strcmp(line, "Database cluster state") == 0)
+		l->follows = strcmp(value, "shut down in recovery") == 0 ||
+			     strcmp(value, "in archive recovery") == 0;
 	else if (strcmp(line, "Latest checkpoint's TimeLineID") == 0)
 		c->timeline = (uint32_t)strtoul(value, NULL, 10);
 }
@@ -122,7 +135,7 @@ read_control(struct ha_lineage *l, const char *directory, uint32_t *timeline,
 	if (status == -1)
 		return -1;
 	*timeline = c.timeline;
-	if (status || !*l->system_id || !c.timeline || !l->checkpoint ||
+	if (status || !*l->system_id || !c.timeline || !l->reached ||
 	    l->segment_bytes < (1 << 20))
 		return verr_set(e, VERR_INPUT,
 				"'%s' is no data directory that pg_controldata "

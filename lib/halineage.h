@@ -28,7 +28,8 @@ struct ha_lineage {
 	char system_id[24];
 	/* of a directory only: */
 	int64_t segment_bytes; /* of a WAL file */
-	uint64_t checkpoint;   /* the latest; there is WAL at least up to it */
+	uint64_t reached;      /* there is WAL at least up to here */
+	bool follows;          /* it was a standby, and may be behind */
 	size_t count;
 	struct ha_timeline {
 		uint32_t id;

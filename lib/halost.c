@@ -29,6 +29,7 @@ enum form { BODY, CDR, ROW };
 	"(extract(epoch from r." column ") * 1000000)::bigint::text"
 #define CELL_TEXT(column)                   "r." column
 #define CELL_KEY(column)                    "r." column
+#define CELL_NAME(column)                   "r." column
 #define CELL_UTIME(column)                  TIME_US(column)
 #define CELL_TIME(column)                   "extract(epoch from r." column ")::bigint::text"
 #define CELL_INT(column)                    "r." column "::text"

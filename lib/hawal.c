@@ -216,9 +216,12 @@ ha_wal_scan(struct ha_wal *w, const char *directory, const struct ha_lineage *l,
 		uint64_t early = from - from % (uint64_t)l->segment_bytes;
 
 		if (!has_segment(directory, l, t->id, from)) {
-			/* It may end just where a file would begin. */
-			if (i == l->count - 1 && from == early &&
-			    has_segment(directory, l, t->id, from - 1))
+			/* It may end just where a file would begin, or has not
+			 * come so far. */
+			if (i == l->count - 1 &&
+			    ((from == early &&
+			      has_segment(directory, l, t->id, from - 1)) ||
+			     (l->follows && l->reached <= from)))
 				break;
 			return verr_set(e, VERR_INPUT,
 					"the WAL of timeline %" PRIu32
@@ -236,14 +239,15 @@ ha_wal_scan(struct ha_wal *w, const char *directory, const struct ha_lineage *l,
 		rc = scan_timeline(&s, directory, t->id, early,
 				   end - loop_now_ms(), e);
 	}
-	if (rc == 0 && !w->last)
+	if (rc == 0 && !w->last && *s.said)
 		rc = verr_set(e, VERR_INPUT,
 			      "pg_waldump finds nothing in '%s/pg_wal': %s",
 			      directory, s.said);
-	if (rc == 0 && w->last < l->checkpoint)
+	/* The end of a record may be meant, which is the next one's place. */
+	if (rc == 0 && w->last < lsn && l->reached > lsn)
 		rc = verr_set(e, VERR_INPUT,
-			      "the WAL in '%s/pg_wal' ends before the latest "
-			      "checkpoint: files are missing",
+			      "the WAL in '%s/pg_wal' ends too early: files "
+			      "are missing",
 			      directory);
 	sort_blocks(w);
 	return rc;

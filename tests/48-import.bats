@@ -288,3 +288,37 @@ without_rights() {
 	[ "$(sql "select count(*) from voip.cdr_queue
 		where position('u-2'::bytea in body) > 0")" -eq 1 ]
 }
+
+@test "rows that were saved from an old data directory come back as they were" {
+	local body='{"variables":{"uuid":"%s","start_uepoch":"%s"}}'
+	local one two
+
+	# shellcheck disable=SC2059 # the format is ours
+	one=$(printf "$body" saved-1 1790000000000001 | jq -Rs .)
+	# shellcheck disable=SC2059
+	two=$(printf "$body" saved-2 1790000000000002 | base64 -w 0)
+	mkdir "$BATS_TEST_TMPDIR/set"
+	{
+		printf '{"salvaged":"cdr_queue","received_at":"2026-11-21 02:20:26.197174+00","peer":"192.0.2.1","body":%s}\n' "$one"
+		printf '{"salvaged":"cdr","received_at":"x; drop table","body_base64":"%s"}\n' "$two"
+		printf '{"salvaged":"cdr_dead","reason":"it was dead","query_uuid":"q","body_base64":"/wA="}\n'
+	} >"$BATS_TEST_TMPDIR/set/cdr_queue.cdr.jsonl"
+	cat >"$BATS_TEST_TMPDIR/set/cdr.cdr.jsonl" <<-'LINES'
+	{"salvaged":"cdr"}
+	{"salvaged":"cdr","body_base64":"*"}
+	{"salvaged":"cdr","body":7}
+	{"salvaged":"cdr","body":"no call"}
+	{"salvaged":"cdr","body":"{\"variables\":{}}"
+	LINES
+	echo '{"salvaged":"audit","row":{}}' >"$BATS_TEST_TMPDIR/set/audit.jsonl"
+	run -0 voip-cdr-ingest import "$BATS_TEST_TMPDIR/set"
+	[ "$(sql "select peer, received_at at time zone 'UTC'
+		from voip.cdr_queue where received_at < '2026-11-21 03:00Z'")" = \
+		$'192.0.2.1\t2026-11-21 02:20:26.197174' ]
+	[ "$(sql 'select count(*) from voip.cdr_queue')" = 2 ]
+	[ "$(sql "select reason, query_uuid, encode(body, 'hex')
+		from voip.cdr_dead")" = $'it was dead\tq\tff00' ]
+	[ -e "$BATS_TEST_TMPDIR/set/imported/cdr_queue.cdr.jsonl" ]
+	[ -e "$BATS_TEST_TMPDIR/set/refused/cdr.cdr.jsonl" ]
+	[ -e "$BATS_TEST_TMPDIR/set/audit.jsonl" ]
+}
