@@ -47,10 +47,18 @@ starts_expansion(const char *s, const char *end)
 	return s < end && *s == '{';
 }
 
+/* "${}" is the variable without a name: nothing, unless a "{" moves up. */
+static bool
+names_nothing(const char *s, const char *end)
+{
+	return end - s >= 3 && memcmp(s, "${}", 3) == 0 &&
+	       !starts_expansion(s + 2, end);
+}
+
 static void
 put_dollar(struct buf *b, const char *s, const char *end, enum mode mode)
 {
-	if (mode == PLAIN && starts_expansion(s, end))
+	if (mode == PLAIN && starts_expansion(s, end) && !names_nothing(s, end))
 		buf_putc(b, '%');
 	else if (mode == EXPANDED && !(s + 1 < end && s[1] == '$'))
 		buf_putc(b, '$');

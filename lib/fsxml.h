@@ -58,7 +58,8 @@ void fsxml_attr(struct fsxml *x, const char *name, const char *value);
  * arguments.  FreeSWITCH expands `${...}` inside the value of a variable too
  * when somebody writes `${variable}`, and `${system(...)}` is a call of its
  * API.  So `${` becomes `%{`, which is what FreeSWITCH itself does to names
- * that come with a call (switch_string_var_check in switch_utils.h).
+ * that come with a call (switch_string_var_check in switch_utils.h).  `${}`
+ * alone names nothing, and stays.
  */
 void fsxml_plain(struct fsxml *x, const char *name, const char *value);
 

@@ -29,6 +29,7 @@ struct reload {
 	struct reload_freeswitch freeswitch;
 	struct reload_peer *peers[RELOAD_PEERS]; /* NULL: not configured */
 	size_t lookups;                          /* without an answer */
+	bool told_unknown; /* since the database last answered */
 
 	int fd; /* of the lines, -1 when they have ended */
 	struct buf in;
@@ -96,10 +97,13 @@ take_found(struct db_result *rows, const struct verr *e, void *arg)
 
 	r->lookups--;
 	if (!rows || (e && e->kind != VERR_NONE)) {
-		log_event(LOG_LEVEL_WARNING, "forgetting all", "error", e->msg,
-			  NULL);
+		if (!r->told_unknown)
+			log_event(LOG_LEVEL_WARNING, "forgetting all", "error",
+				  e->msg, NULL);
+		r->told_unknown = true;
 		reload_plan_unknown(put, r);
 	} else {
+		r->told_unknown = false;
 		for (int i = 0; i < db_rows(rows); i++)
 			reload_plan_found(l->domain, db_value(rows, i, 0),
 					  db_value(rows, i, 1), put, r);
@@ -125,6 +129,17 @@ look_up(struct reload *r, const struct change *c, const char *sql)
 		LOOKUP_MS, take_found, l);
 }
 
+/* A resync that is still to come reads everything: no row matters then. */
+static bool
+all_resync(const struct reload *r)
+{
+	bool all = !r->o->print;
+
+	for (size_t i = 0; i < RELOAD_PEERS; i++)
+		all = all && (!r->peers[i] || r->peers[i]->wants_resync);
+	return all;
+}
+
 static int
 take_change(struct reload *r, const struct change *c, struct verr *e)
 {
@@ -132,7 +147,7 @@ take_change(struct reload *r, const struct change *c, struct verr *e)
 
 	if (reload_plan(c, &lookup, put, r, e) == -1)
 		return -1;
-	if (lookup)
+	if (lookup && !all_resync(r))
 		look_up(r, c, lookup);
 	return 0;
 }

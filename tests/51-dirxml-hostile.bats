@@ -76,7 +76,7 @@ name_seen() {
 	local row name want
 	for row in '$${domain}|$%{domain}' '${system(id)}|%{system(id)}' \
 		'a ${b ${c}} d|a %{b %{c}} d' '$\{x}|%\{x}' '$5, $$ and $|$5, $$ and $' \
-		'$$${x}|$$%{x}'; do
+		'$$${x}|$$%{x}' '&<>"'\''$${}|&<>"'\''$${}' '${}{id}|%{}{id}'; do
 		name=${row%%|*} want=${row#*|}
 		echo "$name"
 		set_name "$name"

@@ -516,6 +516,15 @@ freeswitch	xml_flush_cache id 1001 a.example" ]
 	gone ext a.example:1
 }
 
+@test "a database that is away is told once, not for each change" {
+	freeswitch
+	seq -f 'update	extension	%.0f@a.example	a.example' 50 >"$dir/changes"
+	VOIP_DATABASE="host=$dir" run -0 reload --freeswitch-only <"$dir/changes"
+	[ "$(grep -c 'forgetting all' <<<"$output")" = 1 ]
+	run -0 told
+	[[ $output == *xml_flush_cache* ]]
+}
+
 @test "without the database more is forgotten instead" {
 	freeswitch
 	remember ext a.example:1001
