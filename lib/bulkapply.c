@@ -124,6 +124,31 @@ begin(struct bulk *b, struct verr *e)
 			1, (struct db_param[]){ DB_TEXT(domain) }, e);
 }
 
+/* So many new rows that what the planner knows of their table is wrong. */
+#define MANY_ROWS 5000
+
+/*
+ * The rows that come next are checked against these.  A tenant's role may not,
+ * and an older schema has no such function; then it is only slow.
+ */
+static int
+refresh_statistics(struct bulk *b, const struct bulk_table *tab, struct verr *e)
+{
+	struct buf sql = BUF_INIT;
+	int rc;
+
+	if (tab->added < MANY_ROWS)
+		return 0;
+	buf_printf(&sql,
+		   "do $$begin if has_function_privilege(to_regprocedure("
+		   "'voip.refresh_statistics(text)')::oid, 'execute') then"
+		   " perform voip.refresh_statistics('%s'); end if; end$$",
+		   tab->t->table);
+	rc = bulk_sql_run(b, &sql, e);
+	buf_release(&sql);
+	return rc;
+}
+
 static int
 write_all(struct bulk *b, struct verr *e)
 {
@@ -137,7 +162,8 @@ write_all(struct bulk *b, struct verr *e)
 		     (b->o->prune && bulk_prune_find(b, tab, e) == -1) ||
 		     bulk_check(b, tab, e) == -1 ||
 		     (b->o->dry_run && bulk_plan_note(b, tab, e) == -1) ||
-		     bulk_write(b, tab, e) == -1))
+		     bulk_write(b, tab, e) == -1 ||
+		     refresh_statistics(b, tab, e) == -1))
 			return -1;
 	/* Those that point to others first. */
 	while (b->o->prune && tab-- > b->tables)

@@ -81,6 +81,7 @@ grant select, insert, update, delete on voip.domains, voip.users, voip.groups,
 	to voip_ext, voip_api, voip_tenant;
 grant select on voip.change, voip.change_part, voip.audit
 	to voip_ext, voip_api, voip_tenant;
+grant execute on function voip.refresh_statistics(text) to voip_ext;
 grant execute on function voip.undo(bigint)
 	to voip_ext, voip_api, voip_tenant;
 grant select on voip.vw_extensions, voip.vw_routes
