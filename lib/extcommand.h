@@ -9,6 +9,7 @@
 
 #include "account.h"
 #include "ext.h"
+#include "out.h"
 
 #define EXT_VALUES 36
 
@@ -156,6 +157,8 @@ void ext_suggest(struct db *db, const struct ext_command *c, struct verr *e);
 
 int ext_list(struct db *db, struct ext_command *c, struct verr *e);
 int ext_show(struct db *db, struct ext_command *c, struct verr *e);
+/* What the field's values are printed as. */
+enum out_type ext_out_type(const struct entity_field *f);
 
 /* --- ext.c ------------------------------------------------------------ */
 

@@ -12,21 +12,6 @@ struct export
 	int n;              /* columns that a row has */
 };
 
-static enum out_type
-column_type(const struct bulk_column *c)
-{
-	switch (c->field->type) {
-	case ENTITY_INT:
-		return OUT_NUMBER;
-	case ENTITY_BOOL:
-		return OUT_BOOL;
-	case ENTITY_JSON:
-		return OUT_RAW;
-	default:
-		return OUT_TEXT;
-	}
-}
-
 /* What a row is printed as; as bulk_export() has the columns. */
 static size_t
 out_columns(struct out_column *to, const struct bulk_column *from, size_t n,
@@ -39,9 +24,9 @@ out_columns(struct out_column *to, const struct bulk_column *from, size_t n,
 	to[count++] = (struct out_column){ "key", OUT_TEXT };
 	for (size_t i = 0; i < n; i++)
 		if (bulk_is_exported(&from[i], secrets))
-			to[count++] =
-				(struct out_column){ from[i].name,
-						     column_type(&from[i]) };
+			to[count++] = (struct out_column){
+				from[i].name, ext_out_type(from[i].field)
+			};
 	return count;
 }
 

@@ -6,12 +6,10 @@
 #include "extcommand.h"
 #include "progress.h"
 
-static enum out_type
-column_type(const struct entity_column *c)
+enum out_type
+ext_out_type(const struct entity_field *f)
 {
-	if (c->kind != ENTITY_COLUMN_FIELD)
-		return OUT_TEXT;
-	switch (c->field->type) {
+	switch (f->type) {
 	case ENTITY_INT:
 		return OUT_NUMBER;
 	case ENTITY_BOOL:
@@ -21,6 +19,13 @@ column_type(const struct entity_column *c)
 	default:
 		return OUT_TEXT;
 	}
+}
+
+static enum out_type
+column_type(const struct entity_column *c)
+{
+	return c->kind == ENTITY_COLUMN_FIELD ? ext_out_type(c->field)
+					      : OUT_TEXT;
 }
 
 /* What --fields, --sort and --where say; people get the main fields. */

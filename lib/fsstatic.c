@@ -53,21 +53,19 @@ print_part(struct buf *out, const struct answer *a, struct lookup *l,
 
 static int
 print_parts(struct buf *out, const struct answer *const *parts,
-	    struct lookup *l, struct verr *e)
+	    struct lookup *l, const struct fs_settings *settings,
+	    struct verr *e)
 {
 	struct db_options options = { .role = "voip_dirxml",
 				      .retry = DB_RETRY_INTERACTIVE };
-	struct fs_settings settings;
-	struct db *db = NULL;
+	struct db *db = db_new(&options, e);
 	int rc, any = 0;
 
-	if (fs_settings_read(&settings, e) == -1 || !(db = db_new(&options, e)))
+	if (!db)
 		return -1;
-	if (!*l->call.context)
-		l->call.context = settings.context;
 	buf_puts(out, "<include>\n");
 	for (int i = 0; i < PARTS_MAX && parts[i]; i++) {
-		rc = print_part(out, parts[i], l, db, &settings, e);
+		rc = print_part(out, parts[i], l, db, settings, e);
 		if (rc == -1) {
 			any = -1;
 			break;
@@ -84,19 +82,23 @@ fsstatic_print(struct buf *out, const char *section, const char *domain,
 	       const char *context, struct verr *e)
 {
 	struct lookup l;
+	struct fs_settings settings;
 	const struct answer *const *parts = parts_of(section, e);
 	int rc;
 
-	if (!parts)
+	if (!parts || fs_settings_read(&settings, e) == -1)
 		return -1;
 	lookup_init(&l);
 	l.domain = domain;
 	l.call.context = context ? context : "";
 	l.is_part = true;
-	if (!lookup_is_domain(domain) || !lookup_is_user(l.call.context))
+	if (!lookup_is_domain(domain) || !lookup_is_user(l.call.context)) {
 		rc = 0;
-	else
-		rc = print_parts(out, parts, &l, e);
+	} else {
+		if (!*l.call.context)
+			l.call.context = settings.context;
+		rc = print_parts(out, parts, &l, &settings, e);
+	}
 	if (rc != -1 && buf_failed(out))
 		rc = verr_set(e, VERR_RETRY, "out of memory");
 	lookup_release(&l);

@@ -131,7 +131,7 @@ add_values(struct buf *b, size_t fact, unsigned set)
 	const char *between = "", *name;
 	size_t all = 0, in = 0;
 
-	for (size_t bit = 0; (name = ha_value_name(fact, bit)); bit++) {
+	for (size_t bit = 0; ha_value_name(fact, bit); bit++) {
 		all++;
 		in += (set >> bit) & 1;
 	}

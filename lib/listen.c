@@ -256,8 +256,10 @@ open_one(const struct addrinfo *ai, struct verr *e)
 	int on = 1, fd, saved;
 
 	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd == -1)
-		return verr_sys(e, VERR_SYSTEM, "cannot create a socket");
+	if (fd == -1) /* no such family: a kernel without IPv6 */
+		return verr_sys(
+			e, errno == EAFNOSUPPORT ? VERR_CONFIG : VERR_SYSTEM,
+			"cannot create a socket");
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (ai->ai_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));

@@ -56,7 +56,7 @@ open_socket(const char *address, struct verr *e)
 static int
 name_of(int fd, char *name, size_t size)
 {
-	struct sockaddr_storage own;
+	struct sockaddr_storage own = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(own);
 	char host[64], port[16];
 

@@ -69,9 +69,11 @@ checksum(const void *data, size_t len)
 static int
 send_echo(struct asked *a, const struct addrinfo *to)
 {
-	struct icmphdr echo = { .type = ICMP_ECHO };
+	struct icmphdr echo;
 	int protocol = IPPROTO_ICMP;
 
+	memset(&echo, 0, sizeof(echo)); /* whole, for the sum */
+	echo.type = ICMP_ECHO;
 	if (to->ai_family == AF_INET6) {
 		echo.type = ICMP6_ECHO_REQUEST;
 		protocol = IPPROTO_ICMPV6;

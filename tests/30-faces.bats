@@ -3,6 +3,7 @@
 # shellcheck disable=SC2030,SC2031,SC2154 # a test is a subshell; service.bash
 
 setup() {
+	load port.bash
 	load service.bash
 	service_setup
 }
@@ -11,28 +12,10 @@ teardown() {
 	service_teardown
 }
 
-free_port() {
-	local port
-	for _ in {1..50}; do
-		port=$((21000 + RANDOM % 11000))
-		listening "$port" || {
-			echo "$port"
-			return
-		}
-	done
-	return 1
-}
-
-# By the kernel's table: a connection would activate the program.
-listening() {
-	grep -q "^ *[0-9]*: 0100007F:$(printf '%04X' "$1") 00000000:0000 0A" \
-		/proc/net/tcp
-}
-
 activate() {
 	start_process systemd-socket-activate -l "$address" \
 		-E VOIP_CONFIG=/dev/null "$@"
-	wait_for listening "${address##*:}"
+	wait_for listens "${address##*:}"
 }
 
 gone() {
@@ -110,7 +93,7 @@ gone() {
 		"127.0.0.1:$port" "$user" "$(command -v echo-service)" \
 		>"$dir/inetd.conf"
 	start_process inetd -i "$dir/inetd.conf"
-	wait_for listening "$port"
+	wait_for listens "$port"
 	[ "$(ask /echo -d hello)" = hello ]
 	run -0 ask /echo -d two --next -sS "http://$address/echo" -d three
 	[ "$output" = twothree ]
@@ -126,7 +109,7 @@ gone() {
 		"127.0.0.1:$port" "$user" "$(command -v echo-service)" \
 		>"$dir/inetd.conf"
 	start_process inetd -i "$dir/inetd.conf"
-	wait_for listening "$port"
+	wait_for listens "$port"
 	[ "$(ask /echo -d hello)" = hello ]
 	[ "$(ask /echo -d hello)" = hello ]
 	wait_for bash -c "! pgrep -P $pid"
@@ -146,6 +129,12 @@ gone() {
 }
 
 @test "--listen serves an IPv6 address" {
+	# A kernel without IPv6 has none to serve, and that is said.
+	grep -qs '^0\{31\}1 ' /proc/net/if_inet6 || {
+		run -78 echo-service --listen '[::1]:0'
+		[[ "$output" == *"address '[::1]:0': cannot "* ]]
+		return
+	}
 	service_start --listen '[::1]:0'
 	[[ "$address" == '[::1]:'* ]]
 	[ "$(ask /echo -d hello)" = hello ]

@@ -28,9 +28,6 @@ setup() {
 	echo 0 >"$BATS_TEST_TMPDIR/kills"
 	port=$(free_port)
 	second_port=$(free_port)
-	while [ "$second_port" -eq "$port" ]; do
-		second_port=$(free_port)
-	done
 	supervisors=()
 }
 

@@ -34,7 +34,8 @@ left_over() {
 # What the demo needs of the tree, copied to $1.
 copy_tree() {
 	mkdir -p "$1/tests" "$1/build"
-	cp -R tests/demo tests/servers.bash tests/cluster.bash tests/data "$1/tests/"
+	cp -R tests/demo tests/servers.bash tests/cluster.bash tests/port.bash \
+		tests/data "$1/tests/"
 	cp -R "$BUILD/bin" "$BUILD/tool" "$1/build/"
 }
 

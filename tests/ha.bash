@@ -308,7 +308,7 @@ ha_has_vip() { # N
 }
 
 ha_await() { # COMMAND...: until it succeeds
-	local end=$((SECONDS + 90))
+	local end=$((SECONDS + 180))
 
 	until "$@" >/dev/null 2>&1; do
 		[ "$SECONDS" -lt "$end" ] || {

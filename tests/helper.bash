@@ -7,12 +7,14 @@
 # and anywhere:
 #
 #   sql STATEMENT       psql, tab-separated rows without a head
-#   free_port           prints a TCP port of 127.0.0.1 that nobody has
 #   wait_for COMMAND... until it succeeds, 30 s at most, else what it printed
 #   stop_process PID    SIGTERM, and wait until it is gone
+#
+# and what port.bash has.
 # shellcheck shell=bash
 
 bats_require_minimum_version 1.5.0
+load port
 
 # A test that cannot run here is a failed one.
 skip() {
@@ -38,16 +40,6 @@ drop_db() {
 
 sql() {
 	psql -XqAt -F $'\t' -v ON_ERROR_STOP=1 -c "$1"
-}
-
-free_port() {
-	local port
-
-	while :; do
-		port=$((20000 + RANDOM % 12000))
-		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-	done
-	echo "$port"
 }
 
 wait_for() {

@@ -112,7 +112,7 @@ rpc() {
 	# shellcheck disable=SC2016 # jq's variables
 	answer=$(jq -nc --arg method "$method" '{jsonrpc: "2.0", id: 1,
 		$method, params: $ARGS.positional}' --args -- "$@" |
-		curl -sS -m 5 -d @- -H 'Content-Type: application/json' \
+		curl -sS -m 20 -d @- -H 'Content-Type: application/json' \
 			"$VOIP_KAMAILIO_RPC") || return
 	jq -e .result <<<"$answer" || {
 		echo "$answer"

@@ -107,6 +107,6 @@ dispatcher_knows() {
 
 # The value of a metric, 0 when it has none yet.
 proxy_metric() {
-	curl -sS -m 10 "${VOIP_KAMAILIO_RPC%/RPC}/metrics" |
+	curl -sS -m 20 "${VOIP_KAMAILIO_RPC%/RPC}/metrics" |
 		sed -n "s/^$1 \([0-9]*\).*/\1/p" | grep . || echo 0
 }

@@ -8,6 +8,8 @@
 PATH=$BUILD/bin:$BUILD/tool:$PATH
 # shellcheck source=tests/cluster.bash
 . tests/cluster.bash
+# shellcheck source=tests/port.bash
+. tests/port.bash
 # The environment of whoever calls must not lead to another database.
 for name in $(compgen -e | grep -E '^(PG|VOIP_)' || :); do
 	[ "$name" = PG_BIN ] || unset "$name"
@@ -70,24 +72,6 @@ stop_postgres() {
 	done
 }
 
-free_port() {
-	local port
-	for _ in {1..50}; do
-		port=$((20000 + RANDOM % 12000))
-		listening "$port" || {
-			echo "$port"
-			return
-		}
-	done
-	return 1
-}
-
-# Asking the kernel, since a connection would activate the program.
-listening() {
-	grep -q "^ *[0-9]*: 0100007F:$(printf '%04X' "$1") 00000000:0000 0A" \
-		/proc/net/tcp
-}
-
 # activate PROGRAM PORT ROLE: as systemd does it, by the first connection.
 activate() {
 	setsid systemd-socket-activate -l "127.0.0.1:$2" \
@@ -96,7 +80,7 @@ activate() {
 		"$BUILD/bin/$1" </dev/null >"$out/$1.log" 2>&1 &
 	servers+=($!)
 	for _ in {1..1200}; do
-		! listening "$2" || return 0
+		! listens "$2" || return 0
 		kill -0 $! 2>/dev/null || return 1
 		sleep 0.05
 	done
