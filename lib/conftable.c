@@ -269,6 +269,8 @@ const struct conf_row conf_rows[] = {
 	    "changes that wait for lsyncd above which it is a warning"),
 	STRING("virtual_address", "",
 	       "the address that keepalived moves; empty: none"),
+	STRING("keepalived_pid_file", "/run/keepalived.pid",
+	       "PID file of keepalived; empty: none"),
 	STRING("secret_key_file", "/etc/voip/secret.key",
 	       "key for secrets that must be sent to others"),
 	STRING("node_database", "dbname=voip_platform",

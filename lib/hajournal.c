@@ -78,6 +78,8 @@ write_line(const struct ha_kept *k, const char *action, const char *event,
 	add(&b, "event", event);
 	add(&b, "step", strcmp(event, "step") == 0 ? k->step : NULL);
 	add(&b, "vrrp", ha_vrrp_word(k->vrrp));
+	if (strcmp(action, ha_action_word(HA_PROMOTE)) == 0)
+		buf_printf(&b, ",\"timeline\":%" PRId64, k->generation);
 	if (took_ms >= 0)
 		buf_printf(&b, ",\"ms\":%" PRId64, took_ms);
 	add(&b, "why", why);

@@ -224,7 +224,7 @@ work(struct buf *out, void *arg)
 	struct probe_result r;
 
 	probe_run(w->probe, &r);
-	buf_add(out, &r, sizeof(r));
+	probe_pack(out, &r);
 	return buf_failed(out) ? 1 : 0;
 }
 
@@ -258,9 +258,7 @@ on_result(int status, const struct buf *said, void *arg)
 		return;
 	}
 	loop_timer_clear(w->serving->loop, &w->timer);
-	if (status == 0 && said->len == sizeof(r))
-		memcpy(&r, said->data, sizeof(r));
-	else
+	if (status != 0 || !probe_unpack(&r, said))
 		probe_found(&r, PROBE_FAILED, "the probe itself ended");
 	take_result(w, &r);
 	watch_postmaster(w);

@@ -39,6 +39,9 @@ struct health {
 	bool faulty[PROBES_MAX];   /* it counts */
 	int64_t since[PROBES_MAX]; /* of its state, seconds since the epoch */
 	enum probe_role role;      /* of PostgreSQL while it is not faulty */
+	uint64_t taken[PROBES_MAX], failed[PROBES_MAX]; /* in all */
+	int64_t timeline;            /* as it was seen last */
+	char history[PROBE_HISTORY]; /* likewise */
 };
 
 /* --- judging ---------------------------------------------------------- */
@@ -64,8 +67,13 @@ void health_json(struct buf *b, const struct health *h);
 /* As Patroni tells: a node, the pair, the history of its timelines. */
 void health_patroni_json(struct buf *b, const struct health *h);
 void health_cluster_json(struct buf *b, const struct health *h);
-void health_history_json(struct buf *b);
+void health_history_json(struct buf *b, const struct health *h);
 void health_metrics(struct buf *b, const struct health *h);
+void health_patroni_metrics(struct buf *b, const struct health *h);
+/* A primary that has the virtual address, where there is one. */
+bool health_is_primary(const struct health *h);
+/* A standby that the primary waits for, `*quorum`: for it or another. */
+bool health_is_synchronous(const struct health *h, bool *quorum);
 
 int health_print(const struct health *h, FILE *file, enum out_format format,
 		 struct verr *e);

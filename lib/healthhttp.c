@@ -1,11 +1,8 @@
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conf.h"
-#include "hanode.h"
 #include "health.h"
-#include "pairfile.h"
 
 static void
 reply(struct http_request *r, int status, const char *type, struct buf *b)
@@ -55,16 +52,20 @@ on_metrics(struct http_request *r, void *arg)
 
 /* --- Patroni's ----------------------------------------------------------- */
 
-/* The virtual address is our leader's lock. */
-static bool
-is_primary(const struct health *h)
+/* What stands behind "NAME=", or NULL. */
+static const char *
+parameter(const struct http_request *r, const char *name)
 {
-	struct verdict v;
+	size_t len = strlen(name);
+	const char *at = r->query;
 
-	if (h->role != PROBE_PRIMARY)
-		return false;
-	health_judge(h, &v);
-	return v.has_address || !*conf_str("virtual_address");
+	while (*at) {
+		if (strncmp(at, name, len) == 0 && at[len] == '=')
+			return at + len + 1;
+		at += strcspn(at, "&");
+		at += *at == '&';
+	}
+	return NULL;
 }
 
 /* "10485760", "10MB", "16kB": bytes, or -1 without such a limit. */
@@ -82,13 +83,12 @@ lag_limit(const struct http_request *r)
 		{ "GB", 1024.0 * 1024 * 1024 },
 		{ "TB", 1024.0 * 1024 * 1024 * 1024 },
 	};
-	const char *at = strstr(r->query, "lag=");
+	const char *at = parameter(r, "lag");
 	char *end;
 	double n;
 
-	if (!at || (at != r->query && at[-1] != '&'))
+	if (!at)
 		return -1;
-	at += strlen("lag=");
 	n = strtod(at, &end);
 	for (size_t i = 0; end != at && i < sizeof(units) / sizeof(units[0]);
 	     i++)
@@ -111,26 +111,35 @@ is_replica(const struct health *h, const struct http_request *r)
 			     (double)node->lag_bytes <= limit);
 }
 
-/* Does the primary wait for us?  It says so itself. */
 static bool
 is_synchronous(const struct health *h)
 {
-	const struct pgnode *node = health_node(h);
-	struct pairfile_peer peer;
-	char name[64];
+	bool quorum;
 
-	if (h->role != PROBE_STANDBY || !node || !node->streaming)
-		return false;
-	pairfile_peer(&peer);
-	ha_node_name(name, sizeof(name));
-	return peer.known && peer.answers &&
-	       strstr(peer.state.sync_standbys, name);
+	return health_is_synchronous(h, &quorum);
 }
 
 static bool
-is_asynchronous(const struct health *h, const struct http_request *r)
+is_quorum(const struct health *h)
 {
-	return is_replica(h, r) && !is_synchronous(h);
+	bool quorum;
+
+	return health_is_synchronous(h, &quorum) && quorum;
+}
+
+/* A standby that streams and is not too far behind, or the leader. */
+static bool
+is_ready(const struct health *h, const struct http_request *r)
+{
+	const struct pgnode *node = health_node(h);
+	double limit = lag_limit(r);
+
+	if (health_is_primary(h))
+		return true;
+	if (limit < 0)
+		limit = (double)conf_bytes("health_lag_bytes");
+	return h->role == PROBE_STANDBY && node && node->streaming &&
+	       (double)node->lag_bytes <= limit;
 }
 
 /* What Patroni's words ask for (its manual, "REST API"). */
@@ -141,6 +150,8 @@ enum question {
 	SYNCHRONOUS,
 	READ_ONLY_SYNC,
 	ASYNCHRONOUS,
+	QUORUM,
+	READ_ONLY_QUORUM,
 	STANDBY_LEADER,
 	READINESS,
 	STATUS,
@@ -151,19 +162,23 @@ is_so(enum question q, const struct health *h, const struct http_request *r)
 {
 	switch (q) {
 	case PRIMARY:
-		return is_primary(h);
+		return health_is_primary(h);
 	case REPLICA:
 		return is_replica(h, r);
 	case READ_ONLY:
-		return is_primary(h) || is_replica(h, r);
+		return health_is_primary(h) || is_replica(h, r);
 	case SYNCHRONOUS:
 		return is_synchronous(h);
 	case READ_ONLY_SYNC:
-		return is_primary(h) || is_synchronous(h);
+		return health_is_primary(h) || is_synchronous(h);
 	case ASYNCHRONOUS:
-		return is_asynchronous(h, r);
+		return is_replica(h, r) && !is_synchronous(h);
+	case QUORUM:
+		return is_quorum(h);
+	case READ_ONLY_QUORUM:
+		return health_is_primary(h) || is_quorum(h);
 	case READINESS:
-		return is_primary(h) || is_replica(h, r);
+		return is_ready(h, r);
 	case STATUS:
 		return true;
 	case STANDBY_LEADER:
@@ -186,6 +201,9 @@ static const struct {
 	{ "/sync", SYNCHRONOUS },
 	{ "/synchronous", SYNCHRONOUS },
 	{ "/read-only-sync", READ_ONLY_SYNC },
+	{ "/read-only-synchronous", READ_ONLY_SYNC },
+	{ "/quorum", QUORUM },
+	{ "/read-only-quorum", READ_ONLY_QUORUM },
 	{ "/async", ASYNCHRONOUS },
 	{ "/asynchronous", ASYNCHRONOUS },
 	{ "/standby-leader", STANDBY_LEADER },
@@ -225,25 +243,25 @@ on_history(struct http_request *r, void *arg)
 {
 	struct buf b = BUF_INIT;
 
-	(void)arg;
-	health_history_json(&b);
+	health_history_json(&b, arg);
 	reply_json(r, true, &b);
 }
 
 /* HAProxy asks by OPTIONS when it is told nothing else. */
-#define WORD(path)                                \
-	{ "GET", path, 0, true, on_word },        \
-	{                                         \
-		"OPTIONS", path, 0, true, on_word \
+#define ASKED(path, fn)                      \
+	{ "GET", path, 0, true, fn },        \
+	{                                    \
+		"OPTIONS", path, 0, true, fn \
 	}
+#define WORD(path) ASKED(path, on_word)
 
 const struct http_route health_routes[] = {
-	{ "GET", "/health", 0, true, on_health },
-	{ "GET", "/ready", 0, true, on_health },
-	{ "GET", "/readyz", 0, true, on_health },
-	{ "GET", "/live", 0, true, on_live },
-	{ "GET", "/livez", 0, true, on_live },
-	{ "GET", "/liveness", 0, true, on_live },
+	ASKED("/health", on_health),
+	ASKED("/ready", on_health),
+	ASKED("/readyz", on_health),
+	ASKED("/live", on_live),
+	ASKED("/livez", on_live),
+	ASKED("/liveness", on_live),
 	{ "GET", "/metrics", 0, true, on_metrics },
 	{ "GET", "/cluster", 0, true, on_cluster },
 	{ "GET", "/history", 0, true, on_history },
@@ -257,6 +275,9 @@ const struct http_route health_routes[] = {
 	WORD("/sync"),
 	WORD("/synchronous"),
 	WORD("/read-only-sync"),
+	WORD("/read-only-synchronous"),
+	WORD("/quorum"),
+	WORD("/read-only-quorum"),
 	WORD("/async"),
 	WORD("/asynchronous"),
 	WORD("/standby-leader"),

@@ -14,12 +14,18 @@ health_take(struct health *h, size_t i, const struct probe_result *r)
 	if (h->results[i].at == 0 || h->results[i].state != r->state)
 		h->since[i] = r->at;
 	h->results[i] = *r;
+	h->taken[i]++;
+	h->failed[i] += failed;
 	h->failures[i] = failed ? h->failures[i] + 1 : 0;
 	h->successes[i] = failed ? 0 : h->successes[i] + 1;
 	if (h->failures[i] >= p->fall)
 		h->faulty[i] = true;
 	else if (h->successes[i] >= p->rise)
 		h->faulty[i] = false;
+	if (r->has_node) {
+		h->timeline = r->node.timeline;
+		snprintf(h->history, sizeof(h->history), "%s", r->history);
+	}
 	if (r->role != PROBE_NO_ROLE && !failed)
 		h->role = r->role;
 	/* One answer that was late does not change what it is. */
@@ -94,7 +100,10 @@ const struct pgnode *
 health_node(const struct health *h)
 {
 	for (size_t i = 0; i < probe_count(); i++)
-		if (h->results[i].has_node && h->role != PROBE_NO_ROLE)
+		/* Of a node that was promoted since it is no longer true. */
+		if (h->results[i].has_node &&
+		    h->role == (h->results[i].node.primary ? PROBE_PRIMARY
+							   : PROBE_STANDBY))
 			return &h->results[i].node;
 	return NULL;
 }

@@ -18,18 +18,18 @@ static const struct {
 	{ "freeswitch_current_calls", "gauge", "Calls now." },
 	{ "freeswitch_registrations", "gauge", "Registrations now." },
 	{ "freeswitch_sofia_gateway_status", "gauge", "1 while it is up." },
+	{ "freeswitch_sofia_gateway_*", "gauge", "As sofia status says." },
+	{ "freeswitch_time_synced", "gauge", "1 while its clock is ours." },
 	{ "freeswitch_sofia_profile_running", "gauge", "1 while it runs." },
 	{ "freeswitch_*", "gauge", "As FreeSWITCH's status says." },
 	{ "kamailio_up", "gauge", "1 while OPTIONS are answered." },
 	{ "kamailio_core_uptime_uptime_total", "counter", "Seconds." },
-	{ "kamailio_tm_stats_codes_total", "counter", "Transactions by code." },
-	{ "kamailio_tm_stats_created_total", "counter", "Transactions." },
-	{ "kamailio_tm_stats_freed_total", "counter", "Transactions freed." },
+	{ "kamailio_tm_stats_current", "gauge", "Transactions now." },
+	{ "kamailio_tm_stats_waiting", "gauge", "Transactions waiting." },
+	{ "kamailio_tm_stats_*", "counter", "As Kamailio's tm counts them." },
+	{ "kamailio_sl_stats_*", "counter", "Stateless answers." },
+	{ "kamailio_dispatcher_list_target", "gauge", "1 for each target." },
 	{ "kamailio_*", "gauge", "As Kamailio's RPC says." },
-	{ "patroni_xlog_location", "counter", "Position written to." },
-	{ "patroni_xlog_received_location", "counter", "Position received." },
-	{ "patroni_xlog_replayed_location", "counter", "Position replayed." },
-	{ "patroni_*", "gauge", "As Patroni has it." },
 	{ "voip_replication_lag_bytes", "gauge",
 	  "Announced by the primary and not replayed; absent: unknown." },
 	{ "voip_replication_lag_seconds", "gauge",
@@ -120,6 +120,52 @@ add_probes(struct buf *b, const struct health *h)
 			   (double)h->results[i].took_ms / 1000);
 }
 
+static void
+add_exporter(struct buf *b, const char *prefix, uint64_t taken, uint64_t failed)
+{
+	buf_printf(b,
+		   "# HELP %s_exporter_total_scrapes Looks taken.\n"
+		   "# TYPE %s_exporter_total_scrapes counter\n"
+		   "%s_exporter_total_scrapes %" PRIu64 "\n"
+		   "# HELP %s_exporter_failed_scrapes Looks that failed.\n"
+		   "# TYPE %s_exporter_failed_scrapes counter\n"
+		   "%s_exporter_failed_scrapes %" PRIu64 "\n",
+		   prefix, prefix, prefix, taken, prefix, prefix, prefix,
+		   failed);
+}
+
+static void
+add_counts(struct buf *b, const struct health *h)
+{
+	static const struct {
+		const char *probe;
+		const char *prefix;
+	} exporters[] = {
+		{ "freeswitch", "freeswitch" },
+		{ "kamailio-rpc", "kamailio" },
+	};
+	static const char runs[] = "voip_health_probe_runs_total";
+	static const char failed[] = "voip_health_probe_failures_total";
+
+	buf_printf(b, "# HELP %s How often it was tried.\n# TYPE %s counter\n",
+		   runs, runs);
+	for (size_t i = 0; i < probe_count(); i++)
+		buf_printf(b, "%s{probe=\"%s\"} %" PRIu64 "\n", runs,
+			   probes[i].name, h->taken[i]);
+	buf_printf(b, "# HELP %s How often it failed.\n# TYPE %s counter\n",
+		   failed, failed);
+	for (size_t i = 0; i < probe_count(); i++)
+		buf_printf(b, "%s{probe=\"%s\"} %" PRIu64 "\n", failed,
+			   probes[i].name, h->failed[i]);
+	/* The same by the names that exporters have for it. */
+	for (size_t e = 0; e < sizeof(exporters) / sizeof(*exporters); e++)
+		for (size_t i = 0; i < probe_count(); i++)
+			if (strcmp(probes[i].name, exporters[e].probe) == 0 &&
+			    h->results[i].state != PROBE_OFF)
+				add_exporter(b, exporters[e].prefix,
+					     h->taken[i], h->failed[i]);
+}
+
 void
 health_metrics(struct buf *b, const struct health *h)
 {
@@ -127,11 +173,14 @@ health_metrics(struct buf *b, const struct health *h)
 
 	metric_render(b, METRIC_GROUP_HTTP);
 	health_judge(h, &v);
-	add_gauge(b, "voip_health_healthy", "1 while the node is fit.", v.fit);
+	add_gauge(b, "voip_health_healthy", "1 while the node is fit.",
+		  v.fit && health_is_settled(h));
 	add_gauge(b, "voip_health_held",
 		  "1 while it is fit only since the peer is worse.", v.held);
 	add_pair(b, h);
+	health_patroni_metrics(b, h);
 	add_probes(b, h);
+	add_counts(b, h);
 	for (size_t i = 0; i < probe_count(); i++)
 		add_lines(b, h->results[i].metrics);
 }

@@ -147,6 +147,8 @@ pairfile_is_worse(const struct pairfile_peer *peer, bool primary,
 		  "the peer's PostgreSQL does not answer" },
 		{ s->kept.fenced, "the peer is fenced" },
 		{ s->maintenance, "the peer is in maintenance" },
+		{ s->kept.vrrp == HA_VRRP_FAULT || s->kept.vrrp == HA_VRRP_STOP,
+		  "the peer's keepalived would not take the address" },
 		{ primary && s->pg == HA_PG_STANDBY && !s->streaming,
 		  "the peer does not stream" },
 		{ strcmp(s->health, "unfit") == 0 ||

@@ -8,6 +8,7 @@
 
 #include "conf.h"
 #include "loop.h"
+#include "utf8.h"
 
 #define FATAL    PROBE_FATAL
 #define DEGRADED PROBE_DEGRADED
@@ -163,21 +164,35 @@ probe_worse(struct probe_result *r, enum probe_state state, const char *fmt,
 }
 
 void
+probe_label(char *to, size_t size, const char *text)
+{
+	struct buf b = BUF_INIT;
+	size_t n = 0;
+
+	/* UTF-8 as it should be: a scraper refuses the whole page else. */
+	utf8_repair(&b, text, strlen(text));
+	for (const char *p = buf_failed(&b) ? "" : b.data; *p && n + 3 < size;
+	     p++) {
+		if (*p == '"' || *p == '\\')
+			to[n++] = '\\';
+		to[n++] = (unsigned char)*p < ' ' ? ' ' : *p;
+	}
+	/* Not half a character at the end. */
+	while (n && b.len > n && ((unsigned char)to[n - 1] & 0x80))
+		n--;
+	to[n] = '\0';
+	buf_release(&b);
+}
+
+void
 probe_labelled(struct probe_result *r, const char *metric, const char *label,
 	       const char *text, double value)
 {
 	size_t used = strlen(r->metrics);
-	char quoted[128];
-	size_t n = 0;
+	char quoted[160];
 	int len;
 
-	for (const char *p = label ? text : ""; *p && n < sizeof(quoted) - 3;
-	     p++) {
-		if (*p == '"' || *p == '\\')
-			quoted[n++] = '\\';
-		quoted[n++] = (unsigned char)*p < ' ' ? ' ' : *p;
-	}
-	quoted[n] = '\0';
+	probe_label(quoted, sizeof(quoted), label ? text : "");
 	len = label ? snprintf(r->metrics + used, sizeof(r->metrics) - used,
 			       "%s{%s=\"%s\"} %.15g\n", metric, label, quoted,
 			       value)
@@ -206,6 +221,33 @@ probe_each_word(const struct probe *p, struct probe_result *r,
 	     word = strtok_r(NULL, " ,\t", &save))
 		fn(word, r);
 	free(copy);
+}
+
+void
+probe_pack(struct buf *to, const struct probe_result *r)
+{
+	buf_add(to, r, offsetof(struct probe_result, history));
+	buf_add(to, r->history, strlen(r->history) + 1);
+	buf_add(to, r->metrics, strlen(r->metrics) + 1);
+}
+
+bool
+probe_unpack(struct probe_result *r, const struct buf *from)
+{
+	const size_t head = offsetof(struct probe_result, history);
+	const char *end = from->data + from->len;
+	const char *history = from->data + head, *metrics;
+
+	if (from->len < head + 2 || end[-1])
+		return false;
+	metrics = history + strlen(history) + 1;
+	if (metrics >= end || metrics - history > PROBE_HISTORY ||
+	    end - metrics > PROBE_METRICS)
+		return false;
+	memcpy(r, from->data, head);
+	strcpy(r->history, history);
+	strcpy(r->metrics, metrics);
+	return true;
 }
 
 void

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "pgnode.h"
 
 enum probe_class { PROBE_FATAL, PROBE_DEGRADED, PROBE_SHARED };
@@ -25,7 +26,18 @@ enum probe_class { PROBE_FATAL, PROBE_DEGRADED, PROBE_SHARED };
 enum probe_state { PROBE_OK, PROBE_OFF, PROBE_WARNING, PROBE_FAILED };
 enum probe_role { PROBE_NO_ROLE, PROBE_PRIMARY, PROBE_STANDBY };
 
-#define PROBE_METRICS 4096
+/* A gateway has ten lines. */
+#define PROBE_METRICS 16384
+#define PROBE_HISTORY 8192
+
+/* What Patroni's metrics have and struct pgnode has not; -1: unknown. */
+struct probe_server {
+	double location, received; /* bytes from 0/0; location: as pgnode's */
+	double replayed_at;        /* seconds since the epoch, or 0 */
+	double started_at;
+	long version;
+	bool pending_restart;
+};
 
 struct probe_result {
 	enum probe_state state;
@@ -34,9 +46,14 @@ struct probe_result {
 	bool has_address;     /* the virtual one is ours */
 	bool has_node;
 	struct pgnode node; /* PostgreSQL as it was seen, when has_node */
-	char detail[256];   /* what was found, or what is wrong */
+	struct probe_server server; /* likewise */
+	char detail[256];           /* what was found, or what is wrong */
 	int64_t took_ms;
 	int64_t at; /* seconds since the epoch; 0: not yet */
+	/* Of the timelines: lines of "TIMELINE POSITION AT REASON", the oldest
+	 * first: where each ended, when the next one began, seconds since the
+	 * epoch or 0, and what PostgreSQL calls the reason. */
+	char history[PROBE_HISTORY];
 	/* For /metrics: lines of "name{labels} value". */
 	char metrics[PROBE_METRICS];
 };
@@ -66,12 +83,18 @@ bool probe_is_quick(const struct probe *p);
 /* Of PostgreSQL: no peer can be so bad that this node could go on. */
 bool probe_is_database(const struct probe *p);
 
+/* From one process to another: only as long as there is something in it. */
+void probe_pack(struct buf *to, const struct probe_result *r);
+bool probe_unpack(struct probe_result *r, const struct buf *from);
+
 /* For the functions: state and one line of text. */
 void probe_found(struct probe_result *r, enum probe_state state,
 		 const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The same when it is worse than what was found before. */
 void probe_worse(struct probe_result *r, enum probe_state state,
 		 const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* `text` as it may stand between the quotes of a label. */
+void probe_label(char *to, size_t size, const char *text);
 /* `label` is NULL, or the name of a label with the value `text`. */
 void probe_value(struct probe_result *r, const char *metric, double value);
 void probe_labelled(struct probe_result *r, const char *metric,

@@ -1,8 +1,10 @@
 /* FreeSWITCH by its event socket: status, profiles, calls, registrations. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "buf.h"
 #include "conf.h"
@@ -51,19 +53,19 @@ on_state(bool up, const struct verr *e, void *arg)
  * which the caller releases; without one the probe has failed.
  */
 static bool
-ask(const struct probe *p, struct probe_result *r, const char *command,
-    struct buf *answer)
+ask_until(int64_t end_ms, struct probe_result *r, const char *command,
+	  struct buf *answer)
 {
 	struct question q = { .command = command, .answer = BUF_INIT };
 	const char *password = conf_str("freeswitch_password");
-	int64_t end_ms = loop_now_ms() + p->timeout_ms - 100;
+	int64_t left_ms = end_ms - loop_now_ms();
 	bool ok;
 
 	q.loop = loop_new(&q.e);
 	if (q.loop)
 		q.esl = esl_new(q.loop, conf_str("freeswitch_event_socket"),
 				*password ? password : "ClueCon",
-				p->timeout_ms - 100, on_state, &q, &q.e);
+				left_ms > 0 ? left_ms : 1, on_state, &q, &q.e);
 	while (q.esl && !q.done && loop_now_ms() < end_ms &&
 	       loop_turn(q.loop, end_ms - loop_now_ms(), &q.e) == 0)
 		;
@@ -79,6 +81,14 @@ ask(const struct probe *p, struct probe_result *r, const char *command,
 	return ok;
 }
 
+static bool
+ask(const struct probe *p, struct probe_result *r, const char *command,
+    struct buf *answer)
+{
+	return ask_until(loop_now_ms() + p->timeout_ms - 100, r, command,
+			 answer);
+}
+
 /* --- status ----------------------------------------------------------- */
 
 struct status {
@@ -88,23 +98,45 @@ struct status {
 	bool ready;
 };
 
+/* "0 years, 1 day, 2 hours, 3 minutes, 4 seconds, 5 milliseconds, ..." */
+static double
+uptime(const char *text)
+{
+	static const struct {
+		const char *word;
+		double seconds;
+	} units[] = {
+		{ "year", 365.0 * 86400 },
+		{ "day", 86400 },
+		{ "hour", 3600 },
+		{ "minute", 60 },
+		{ "second", 1 },
+		{ "millisecond", 0.001 },
+		{ "microsecond", 0.000001 },
+	};
+	double all = 0;
+	char *end;
+
+	for (double n; n = strtod(text, &end), end != text; text = end) {
+		end += strspn(end, " ");
+		for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
+			if (strncmp(end, units[i].word,
+				    strlen(units[i].word)) == 0)
+				all += n * units[i].seconds;
+		end += strcspn(end, ",");
+		end += strspn(end, ", ");
+	}
+	return all;
+}
+
 /* The lines that mod_commands' "status" prints. */
 static void
 take_line(struct status *s, const char *line)
 {
-	double years, days, hours, minutes, seconds, a, b, c, d;
+	double a, b, c, d;
 
-	if (sscanf(line,
-		   "UP %lf years, %lf days, %lf hours, %lf minutes, %lf "
-		   "seconds",
-		   &years, &days, &hours, &minutes, &seconds) == 5 ||
-	    sscanf(line,
-		   "UP %lf year, %lf days, %lf hours, %lf minutes, %lf seconds",
-		   &years, &days, &hours, &minutes, &seconds) == 5)
-		s->uptime =
-			(((years * 365 + days) * 24 + hours) * 60 + minutes) *
-				60 +
-			seconds;
+	if (strncmp(line, "UP ", 3) == 0)
+		s->uptime = uptime(line + 3);
 	else if (strstr(line, " is ready"))
 		s->ready = true;
 	else if (sscanf(line, "%lf session(s) - peak %lf, last 5min %lf", &a,
@@ -203,10 +235,37 @@ count(const struct probe *p, struct probe_result *r, const char *command,
 	buf_release(&answer);
 }
 
+/* What only dashboards ask for: without an answer there is no figure. */
+static double
+figure(int64_t end_ms, const char *command)
+{
+	struct probe_result ignored = { 0 };
+	struct buf answer = BUF_INIT;
+	double n = -1;
+
+	if (!ask_until(end_ms, &ignored, command, &answer) ||
+	    sscanf(answer.data, " %lf", &n) != 1)
+		n = -1;
+	buf_release(&answer);
+	return n;
+}
+
 void
 probe_calls(const struct probe *p, struct probe_result *r)
 {
+	int64_t end_ms = loop_now_ms() + p->timeout_ms - 100;
+	double bridged, clock;
+
 	count(p, r, "show calls count", "freeswitch_current_calls", "calls");
+	if (r->state != PROBE_OK)
+		return;
+	bridged = figure(end_ms, "show bridged_calls count");
+	if (bridged >= 0)
+		probe_value(r, "freeswitch_bridged_calls", bridged);
+	clock = figure(end_ms, "strepoch");
+	if (clock >= 0)
+		probe_value(r, "freeswitch_time_synced",
+			    fabs(clock - (double)time(NULL)) <= 1);
 }
 
 void
@@ -280,10 +339,41 @@ element(const char *from, const char *end, const char *tag, char *to,
 	return true;
 }
 
+static const char close_tag[] = "</gateway>";
+
+/* The samples of a metric stand together. */
+static void
+add_figures(struct probe_result *r, const char *gateways, const char *tag,
+	    const char *metric)
+{
+	char name[100], value[32];
+	const char *end;
+
+	for (const char *at = gateways; (end = strstr(at, close_tag));
+	     at = end + strlen(close_tag))
+		if (element(at, end, "name", name, sizeof(name)) &&
+		    element(at, end, tag, value, sizeof(value)))
+			probe_labelled(r, metric, "name", name,
+				       strtod(value, NULL));
+}
+
 void
 probe_gateways(const struct probe *p, struct probe_result *r)
 {
-	static const char close_tag[] = "</gateway>";
+	static const char *const figures[][2] = {
+		{ "calls-in", "freeswitch_sofia_gateway_call_in" },
+		{ "calls-out", "freeswitch_sofia_gateway_call_out" },
+		{ "failed-calls-in",
+		  "freeswitch_sofia_gateway_failed_call_in" },
+		{ "failed-calls-out",
+		  "freeswitch_sofia_gateway_failed_call_out" },
+		{ "ping", "freeswitch_sofia_gateway_ping" },
+		{ "pingfreq", "freeswitch_sofia_gateway_pingfreq" },
+		{ "pingcount", "freeswitch_sofia_gateway_pingcount" },
+		{ "pingmin", "freeswitch_sofia_gateway_pingmin" },
+		{ "pingmax", "freeswitch_sofia_gateway_pingmax" },
+		{ "pingtime", "freeswitch_sofia_gateway_pingtime" },
+	};
 	struct buf answer = BUF_INIT;
 	char name[100], status[32];
 	const char *end;
@@ -309,6 +399,8 @@ probe_gateways(const struct probe *p, struct probe_result *r)
 		probe_labelled(r, "freeswitch_sofia_gateway_status", "name",
 			       name, is_up);
 	}
+	for (size_t i = 0; i < sizeof(figures) / sizeof(*figures); i++)
+		add_figures(r, answer.data, figures[i][0], figures[i][1]);
 	probe_worse(r, PROBE_OK, "%d of %d gateways up", up, all);
 	buf_release(&answer);
 }

@@ -1,13 +1,17 @@
 /* The pair: the virtual address, keepalived, the peer. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <ifaddrs.h>
 #include <inttypes.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "conf.h"
+#include "filereplace.h"
 #include "network.h"
 #include "pairfile.h"
 #include "probe.h"
@@ -69,6 +73,23 @@ probe_address(const struct probe *p, struct probe_result *r)
 			    r->has_address ? "on " : "not here", interface);
 }
 
+/*
+ * Killed it says nothing, and leaves its PID behind.  A file that is not there
+ * proves nothing: it is written where its options say.
+ */
+static bool
+has_died(const char *path)
+{
+	struct verr ignored = VERR_INIT;
+	struct buf b = BUF_INIT;
+	pid_t pid = 0;
+
+	if (*path && file_read(path, 64, &b, &ignored) == 0)
+		pid = (pid_t)strtol(b.data, NULL, 10);
+	buf_release(&b);
+	return pid > 1 && kill(pid, 0) == -1 && errno == ESRCH;
+}
+
 void
 probe_keepalived(const struct probe *p, struct probe_result *r)
 {
@@ -78,7 +99,13 @@ probe_keepalived(const struct probe *p, struct probe_result *r)
 	for (int v = HA_VRRP_MASTER; v < HA_VRRPS; v++)
 		probe_labelled(r, "voip_keepalived_state", "state",
 			       ha_vrrp_word((enum ha_vrrp)v), v == (int)vrrp);
-	if (vrrp == HA_VRRP_NONE)
+	if (has_died(conf_str("keepalived_pid_file")))
+		probe_found(r, PROBE_FAILED,
+			    "it was killed: '%.100s' names no process, its last"
+			    " word was %s",
+			    conf_str("keepalived_pid_file"),
+			    ha_vrrp_word(vrrp));
+	else if (vrrp == HA_VRRP_NONE)
 		probe_found(r, PROBE_WARNING,
 			    "it has told voip-failover nothing so far");
 	else

@@ -6,7 +6,6 @@
 
 #include "conf.h"
 #include "db.h"
-#include "hanode.h"
 #include "probe.h"
 
 static struct db *
@@ -156,45 +155,72 @@ judge_primary(struct probe_result *r, double standbys, double sync, double held)
 			    standbys == 1 ? "" : "s");
 }
 
-/* Patroni's names, so that its dashboards go on. */
-static void
-add_patroni(struct probe_result *r, const struct db_result *rows)
-{
-	const struct pgnode *n = &r->node;
-	char name[64];
-	const struct {
-		const char *metric;
-		double value;
-	} values[] = {
-		{ "patroni_postgres_running", 1 },
-		{ "patroni_postmaster_start_time", number(rows, "started") },
-		{ "patroni_primary", n->primary },
-		{ "patroni_replica", !n->primary },
-		{ "patroni_standby_leader", 0 },
-		{ "patroni_sync_standby", 0 },
-		{ "patroni_quorum_standby", 0 },
-		{ "patroni_xlog_location",
-		  n->primary ? number(rows, "location") : 0 },
-		{ "patroni_xlog_received_location",
-		  n->primary ? 0 : number(rows, "received") },
-		{ "patroni_xlog_replayed_location",
-		  n->primary ? 0 : number(rows, "location") },
-		{ "patroni_xlog_replayed_timestamp",
-		  n->primary ? 0 : number(rows, "replayed_at") },
-		{ "patroni_xlog_paused", n->replay_paused },
-		{ "patroni_postgres_streaming", n->streaming },
-		{ "patroni_postgres_in_archive_recovery",
-		  !n->primary && !n->streaming },
-		{ "patroni_postgres_server_version", number(rows, "version") },
-		{ "patroni_postgres_timeline", (double)n->timeline },
-		{ "patroni_pending_restart", number(rows, "pending") > 0 },
-	};
+/* As monitoring.timelines() has it, for a role that may read itself. */
+static const char direct_sql[] =
+	"with lines as (select string_to_array(line, E'\\t') as f"
+	" from regexp_split_to_table(convert_from(pg_read_binary_file("
+	"  'pg_wal/' || lpad(upper(to_hex($1::bigint)), 8, '0') || '.history',"
+	"  0, 1048576, true), 'UTF8'), E'\\n') as line"
+	" where line ~ E'^\\\\s*[0-9]+\\t[0-9A-F]+/[0-9A-F]+\\t'),"
+	" ended as (select f[1]::bigint as tli,"
+	"  (f[2]::pg_lsn - '0/0'::pg_lsn)::bigint as at, f[3] as why,"
+	"  lead(f[1]::bigint, 1, $1::bigint) over (order by f[1]::bigint)"
+	"   as next from lines)"
+	" select tli, at, coalesce(extract(epoch from (pg_stat_file('pg_wal/'"
+	"  || lpad(upper(to_hex(next)), 8, '0') || '.history', true))"
+	"  .modification)::bigint, 0), why from ended order by tli";
+static const char granted_sql[] =
+	"select timeline, lsn, coalesce(extract(epoch from began)::bigint, 0),"
+	" reason from monitoring.timelines($1::bigint)";
 
-	ha_node_name(name, sizeof(name));
-	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
-		if (values[i].value >= 0)
-			probe_labelled(r, values[i].metric, "name", name,
-				       values[i].value);
+/* The latest ones, when there is not room for all. */
+static void
+add_history(struct probe_result *r, const struct db_result *rows)
+{
+	struct buf b = BUF_INIT;
+	const char *from;
+
+	for (int i = 0; i < db_rows(rows); i++)
+		buf_printf(&b, "%s %s %s %.200s\n", db_value(rows, i, 0),
+			   db_value(rows, i, 1), db_value(rows, i, 2),
+			   db_value(rows, i, 3));
+	if (!buf_failed(&b) && b.len) {
+		from = b.data;
+		while (strlen(from) >= sizeof(r->history))
+			from = strchr(from, '\n') + 1;
+		strcpy(r->history, from);
+	}
+	buf_release(&b);
+}
+
+static void
+ask_history(struct db *db, struct probe_result *r)
+{
+	char timeline[24];
+	const struct db_param p[] = { DB_TEXT(timeline) };
+	struct verr ignored = VERR_INIT;
+	struct db_result *rows = NULL;
+
+	if (r->node.timeline < 2)
+		return;
+	snprintf(timeline, sizeof(timeline), "%" PRId64, r->node.timeline);
+	if (db_query(db, &rows, granted_sql, 1, p, &ignored) == 0 ||
+	    db_query(db, &rows, direct_sql, 1, p, &ignored) == 0)
+		add_history(r, rows);
+	db_result_free(rows);
+}
+
+static void
+take_server(struct probe_result *r, const struct db_result *rows)
+{
+	r->server = (struct probe_server){
+		.location = number(rows, "location"),
+		.received = number(rows, "received"),
+		.replayed_at = number(rows, "replayed_at"),
+		.started_at = number(rows, "started"),
+		.version = (long)number(rows, "version"),
+		.pending_restart = number(rows, "pending") > 0,
+	};
 }
 
 void
@@ -203,13 +229,10 @@ probe_replication(const struct probe *p, struct probe_result *r)
 	struct db_result *rows = NULL;
 	struct verr e = VERR_INIT;
 	struct db *db = connection(p, &e);
-	char name[64];
 
 	if (!db || pgnode_look(db, &r->node, &e) == -1 ||
 	    db_query(db, &rows, more_sql, 0, NULL, &e) == -1 ||
 	    db_rows(rows) != 1) {
-		ha_node_name(name, sizeof(name));
-		probe_labelled(r, "patroni_postgres_running", "name", name, 0);
 		probe_found(r, PROBE_FAILED, "%s", e.msg);
 		goto out;
 	}
@@ -222,7 +245,8 @@ probe_replication(const struct probe *p, struct probe_result *r)
 	if (!r->node.primary && number(rows, "message_age") >= 0)
 		probe_value(r, "voip_replication_message_age_seconds",
 			    number(rows, "message_age"));
-	add_patroni(r, rows);
+	take_server(r, rows);
+	ask_history(db, r);
 out:
 	db_result_free(rows);
 	db_free(db);

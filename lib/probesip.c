@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,7 +261,12 @@ static const char *const uptime_names[][2] = {
 static const char *const tm_names[][2] = {
 	{ "current", "kamailio_tm_stats_current" },
 	{ "waiting", "kamailio_tm_stats_waiting" },
-	{ "total", "kamailio_tm_stats_total" },
+	{ "total", "kamailio_tm_stats_total_total" },
+	{ "total_local", "kamailio_tm_stats_total_local_total" },
+	{ "rpl_received", "kamailio_tm_stats_rpl_received_total" },
+	{ "rpl_generated", "kamailio_tm_stats_rpl_generated_total" },
+	{ "rpl_sent", "kamailio_tm_stats_rpl_sent_total" },
+	{ "delayed_free", "kamailio_tm_stats_delayed_free_total" },
 	{ "created", "kamailio_tm_stats_created_total" },
 	{ "freed", "kamailio_tm_stats_freed_total" },
 	{ "2xx", "kamailio_tm_stats_codes_total{code=\"2xx\"}" },
@@ -271,25 +277,101 @@ static const char *const tm_names[][2] = {
 	{ NULL, NULL },
 };
 
+static const char *const tcp_names[][2] = {
+	{ "readers", "kamailio_core_tcp_info_readers" },
+	{ "max_connections", "kamailio_core_tcp_info_max_connections" },
+	{ "max_tls_connections", "kamailio_core_tcp_info_max_tls_connections" },
+	{ "opened_connections", "kamailio_core_tcp_info_opened_connections" },
+	{ "opened_tls_connections",
+	  "kamailio_core_tcp_info_opened_tls_connections" },
+	{ "write_queued_bytes", "kamailio_core_tcp_info_write_queued_bytes" },
+	{ NULL, NULL },
+};
+static const char *const dialog_names[][2] = {
+	{ "starting", "kamailio_dlg_stats_active_starting" },
+	{ "connecting", "kamailio_dlg_stats_active_connecting" },
+	{ "answering", "kamailio_dlg_stats_active_answering" },
+	{ "ongoing", "kamailio_dlg_stats_active_ongoing" },
+	{ "all", "kamailio_dlg_stats_active_all" },
+	{ NULL, NULL },
+};
+
+/* "200", "4xx", "xxx" */
+static void
+add_codes(struct probe_result *r, const json_t *result)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)(uintptr_t)result, key, value)
+		if (strlen(key) == 3 && strspn(key, "0123456789x") == 3)
+			probe_labelled(r, "kamailio_sl_stats_codes_total",
+				       "code", key, number(value));
+}
+
+static void
+add_target(struct probe_result *r, const json_t *set, const json_t *target)
+{
+	const json_t *at = json_object_get(target, "DEST");
+	const char *uri = json_string_value(json_object_get(at, "URI"));
+	const char *flags = json_string_value(json_object_get(at, "FLAGS"));
+	char metric[400], text[200], letters[16];
+
+	if (!uri || !flags)
+		return;
+	probe_label(text, sizeof(text), uri);
+	probe_label(letters, sizeof(letters), flags);
+	snprintf(metric, sizeof(metric),
+		 "kamailio_dispatcher_list_target{flags=\"%s\","
+		 "setid=\"%.0f\",uri=\"%s\"}",
+		 letters, number(json_object_get(set, "ID")), text);
+	probe_value(r, metric, 1);
+}
+
+static void
+add_targets(struct probe_result *r, const json_t *result)
+{
+	const json_t *sets = json_object_get(result, "RECORDS");
+
+	for (size_t i = 0; i < json_array_size(sets); i++) {
+		const json_t *set =
+			json_object_get(json_array_get(sets, i), "SET");
+		const json_t *targets = json_object_get(set, "TARGETS");
+
+		for (size_t j = 0; j < json_array_size(targets); j++)
+			add_target(r, set, json_array_get(targets, j));
+	}
+}
+
+/* A module that is not loaded has no answer, and no figures. */
 static const struct {
 	const char *method;
 	const char *const (*names)[2];
+	void (*add)(struct probe_result *r, const json_t *result);
 } rpcs[] = {
-	{ "core.uptime", uptime_names },
-	{ "core.shmmem", shm_names },
-	{ "tm.stats", tm_names },
+	{ "core.uptime", uptime_names, NULL },
+	{ "core.shmmem", shm_names, NULL },
+	{ "core.tcp_info", tcp_names, NULL },
+	{ "tm.stats", tm_names, NULL },
+	{ "sl.stats", NULL, add_codes },
+	{ "dispatcher.list", NULL, add_targets },
+	{ "dlg.stats_active", dialog_names, NULL },
 };
 
 void
 probe_kamailio_rpc(const struct probe *p, struct probe_result *r)
 {
-	const int64_t timeout_ms = p->timeout_ms / 3;
+	const int64_t end_ms = loop_now_ms() + p->timeout_ms - 100;
 	struct verr e = VERR_INIT;
 	json_t *result;
 	double uptime = 0;
 
 	for (size_t i = 0; i < sizeof(rpcs) / sizeof(rpcs[0]); i++) {
-		result = call(rpcs[i].method, NULL, timeout_ms, &e);
+		int64_t left_ms = end_ms - loop_now_ms();
+
+		if (left_ms <= 0)
+			break;
+		result = call(rpcs[i].method, NULL, left_ms, &e);
 		/* Only the first one is in every Kamailio. */
 		if (!result && i == 0) {
 			probe_found(r, PROBE_FAILED, "%s", e.msg);
@@ -297,7 +379,10 @@ probe_kamailio_rpc(const struct probe *p, struct probe_result *r)
 		}
 		if (i == 0)
 			uptime = number(json_object_get(result, "uptime"));
-		add_members(r, result, rpcs[i].names);
+		if (rpcs[i].names)
+			add_members(r, result, rpcs[i].names);
+		else
+			rpcs[i].add(r, result);
 		json_decref(result);
 	}
 	probe_found(r, PROBE_OK, "up for %.0f s", uptime);

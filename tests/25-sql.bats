@@ -672,3 +672,20 @@ api() {
 		current_database(), 'create')"
 	[ "$output" = f ]
 }
+
+# A copy of the file stands in for a promotion.
+@test "voip_health is told the history of the timelines, and no other file" {
+	local data
+	data=$(psql -XqAt -d postgres -c 'show data_directory')
+	printf '1\t0/3000148\tno recovery target specified\n\n2\t0/4000000\tit'"'"'s so\n' \
+		>"$data/pg_wal/0000ABCD.history"
+	chmod 644 "$data/pg_wal/0000ABCD.history"
+	run -0 sql "set role voip_health;
+		select timeline, lsn, reason from monitoring.timelines(43981)"
+	rm "$data/pg_wal/0000ABCD.history"
+	[ "$output" = $'1\t50331976\tno recovery target specified\n2\t67108864\tit\'s so' ]
+	run -0 sql "set role voip_health; select * from monitoring.timelines(43982)"
+	[ -z "$output" ]
+	run -3 sql "set role voip_health; select pg_read_file('PG_VERSION')"
+	run -3 sql "set role voip_dirxml; select * from monitoring.timelines(1)"
+}

@@ -118,10 +118,14 @@ pg() { # NODE SQL
 		/cluster /history /health /live /livez /liveness /readyz; do
 		code_is $path 200
 	done
-	for path in /replica /standby-leader /sync /async; do
+	for path in /replica /standby-leader /sync /async /quorum; do
 		code_is $path 503
 	done
-	[ "$(ask / -X OPTIONS -o /dev/null -w '%{http_code}')" = 200 ]
+	for path in / /health /liveness /readiness; do
+		[ "$(ask $path -X OPTIONS -o /dev/null -w '%{http_code}')" = 200 ]
+		[ "$(ask $path -I -o /dev/null -w '%{http_code}')" = 200 ]
+	done
+	[ "$(ask /replica -X OPTIONS -o /dev/null -w '%{http_code}')" = 503 ]
 	wait_for eval '[ "$(ask /patroni | jq -r .timeline)" = 1 ]'
 	[ "$(ask /cluster | jq -r '.members[0].role')" = leader ]
 	[ "$(ask /history | jq -c .)" = '[]' ]
@@ -139,6 +143,9 @@ pg() { # NODE SQL
 	pg one 'create table t as select generate_series(1, 10000)'
 	wait_for code_is '/replica?lag=1kB' 503
 	code_is /replica 200
+	code_is '/replica?receive_lag=1&lag=1kB' 503
+	code_is '/readiness?lag=1kB' 503
+	code_is /readiness 200
 	pg two 'select pg_wal_replay_resume()'
 	pg one 'drop table t'
 }
@@ -148,8 +155,13 @@ pg() { # NODE SQL
 	serve
 	wait_for eval 'ask /metrics | grep -q "^patroni_primary{name=.*} 1$"'
 	wait_for eval 'ask /metrics | grep -q "^freeswitch_up 1$"'
+	wait_for eval 'ask /metrics | grep -q "^freeswitch_sofia_gateway_call_in"'
 	ask /metrics >"$dir/metrics"
 	grep -qx 'voip_cluster_writers 1' "$dir/metrics"
+	grep -qx 'freeswitch_uptime_seconds 93784.005006' "$dir/metrics"
+	grep -qx 'freeswitch_sofia_gateway_call_in{name="carrier1"} 17' "$dir/metrics"
+	grep -qx 'freeswitch_exporter_failed_scrapes 0' "$dir/metrics"
+	grep -qx 'voip_health_probe_runs_total{probe="database"} [1-9][0-9]*' "$dir/metrics"
 	# each name is declared once, before its samples, which stand together
 	awk '/^# TYPE/ { if (declared[$3]++) exit 1; now = $3; next }
 		/^#/ { next }
@@ -183,7 +195,7 @@ event_socket() { # MODE
 	printf '%s\t%s\t%s\t%s\n' internal profile sip:mod_sofia@192.0.2.1:5080 \
 		'RUNNING (0)' 192.0.2.1 alias internal ALIASED >"$dir/profiles"
 	cat >"$dir/gateways" <<-'END'
-	<gateways><gateway><name>carrier1</name><status>UP</status></gateway>
+	<gateways><gateway><name>carrier1</name><ping>1</ping><status>UP</status><calls-in>17</calls-in></gateway>
 	<gateway><name>carrier2</name><status>DOWN</status></gateway></gateways>
 	END
 	: >"$dir/log"
@@ -296,6 +308,10 @@ peer_is_silent() {
 	run -0 voip-health
 	peer_says fit '"streaming":false'
 	run -0 voip-health
+	peer_says fit '"kept":{"vrrp":"FAULT"}'
+	run -0 voip-health
+	peer_says fit '"kept":{"vrrp":"BACKUP"}'
+	run -1 voip-health
 	peer_says fit '"pg":"hung"'
 	run -0 voip-health
 	peer_is_silent
@@ -332,7 +348,15 @@ peer_is_silent() {
 	row_is address 'failed: 127.0.0.1 is on lo, but keepalived said BACKUP'
 	export VOIP_VIRTUAL_ADDRESS=192.0.2.77
 	row_is address 'ok: 192.0.2.77 is not here'
+	export VOIP_KEEPALIVED_PID_FILE=$dir/keepalived.pid
 	VOIP_PEER_ADDRESS=192.0.2.2:1 row_is keepalived 'ok: BACKUP'
+	echo $$ >"$dir/keepalived.pid"
+	VOIP_PEER_ADDRESS=192.0.2.2:1 row_is keepalived 'ok: BACKUP'
+	true & gone=$!
+	wait $gone
+	echo $gone >"$dir/keepalived.pid"
+	VOIP_PEER_ADDRESS=192.0.2.2:1 row_is keepalived \
+		"failed: it was killed: '$dir/keepalived.pid' names no process, its last word was BACKUP"
 	echo MASTER >"$dir/run/vrrp"
 	row_is address 'failed: 192.0.2.77 is not here, but keepalived said MASTER'
 }
@@ -376,4 +400,25 @@ peer_is_silent() {
 	VOIP_NODE_DATABASE=host=$dir run -2 voip-health --format nagios
 	[[ "$output" == 'VOIP CRITICAL - none, unfit: database: '* ]]
 	run -3 voip-health --format nagios --simulate nothing=failed
+}
+
+# The last of this file: there is no pair any more afterwards.
+@test "a promotion is in the history as Patroni tells it" {
+	on two
+	serve
+	wait_for code_is /replica 200
+	[ "$(ask /history | jq -c .)" = '[]' ]
+	[ "$(ask /patroni | jq -r .replication_state)" = streaming ]
+	pg two 'select pg_promote()'
+	wait_for code_is /primary 200
+	wait_for eval '[ "$(ask /history | jq -c ".[0][0, 2]" | paste -sd" ")" = "1 \"no recovery target specified\"" ]'
+	[ "$(ask /history | jq -r '.[0][1] > 0 and .[0][3] > "2020-01-01T00:00:00"')" = true ]
+	[ "$(ask /history | jq length)" = 1 ]
+	[ "$(ask /patroni | jq -c '[.role, .timeline, .server_version > 150000]')" = '["primary",2,true]' ]
+	ask /metrics | grep -q '^patroni_postgres_timeline{name=".*",scope="voip"} 2$'
+	# who promoted, and when to the millisecond, is in the journal
+	cat >"$dir/state/journal.jsonl" <<-'END'
+	{"at":"2026-11-21T01:02:03.004Z","node":"n\"1","action":"promote","event":"done","timeline":2}
+	END
+	[ "$(ask /history | jq -c '.[0][3:]')" = '["2026-11-21T01:02:03.004Z","n\"1"]' ]
 }

@@ -49,6 +49,10 @@ row() { # PROBE: its state and its detail
 	grep -qx 'kamailio_up 1' "$dir/metrics"
 	grep -q '^kamailio_core_shmmem_total [1-9]' "$dir/metrics"
 	grep -q '^kamailio_tm_stats_codes_total{code="2xx"} ' "$dir/metrics"
+	grep -q '^kamailio_tm_stats_total_total ' "$dir/metrics"
+	grep -qx '# TYPE kamailio_sl_stats_codes_total counter' "$dir/metrics"
+	grep -q '^kamailio_sl_stats_codes_total{code="200"} ' "$dir/metrics"
+	grep -q '^kamailio_core_tcp_info_readers ' "$dir/metrics"
 }
 
 @test "any final answer below 500 is one" {
