@@ -37,4 +37,3 @@ begin
 end
 $$;
 revoke all on function monitoring.timelines(bigint) from public;
-grant execute on function monitoring.timelines(bigint) to voip_health;

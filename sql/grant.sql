@@ -312,3 +312,6 @@ grant execute on function pg_promote(boolean, integer), pg_reload_conf()
 grant execute on function pg_ls_dir(text, boolean, boolean),
 	pg_stat_file(text, boolean), pg_read_binary_file(text),
 	pg_read_binary_file(text, bigint, bigint, boolean) to voip_failover;
+
+-- Which timelines there were, and no other file of the server.
+grant execute on function monitoring.timelines(bigint) to voip_health;

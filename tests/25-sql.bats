@@ -683,7 +683,7 @@ api() {
 	run -0 sql "set role voip_health;
 		select timeline, lsn, reason from monitoring.timelines(43981)"
 	rm "$data/pg_wal/0000ABCD.history"
-	[ "$output" = $'1\t50331976\tno recovery target specified\n2\t67108864\tit\'s so' ]
+	[ "$output" = $'1|50331976|no recovery target specified\n2|67108864|it\'s so' ]
 	run -0 sql "set role voip_health; select * from monitoring.timelines(43982)"
 	[ -z "$output" ]
 	run -3 sql "set role voip_health; select pg_read_file('PG_VERSION')"
