@@ -686,6 +686,6 @@ api() {
 	[ "$output" = $'1|50331976|no recovery target specified\n2|67108864|it\'s so' ]
 	run -0 sql "set role voip_health; select * from monitoring.timelines(43982)"
 	[ -z "$output" ]
-	run -3 sql "set role voip_health; select pg_read_file('PG_VERSION')"
-	run -3 sql "set role voip_dirxml; select * from monitoring.timelines(1)"
+	run -1 sql "set role voip_health; select pg_read_file('PG_VERSION')"
+	run -1 sql "set role voip_dirxml; select * from monitoring.timelines(1)"
 }
