@@ -38,9 +38,9 @@ well() {
 	echo "1 $(now_ms) 600000 fit primary 1 " >"$dir/run/verdict"
 }
 
-serve() { # ARGUMENT...
+serve() {
 	: >"$dir/log"
-	start_process voip-health --listen 127.0.0.1:0 "$@"
+	start_process voip-health --listen 127.0.0.1:0
 	wait_for grep -q 'listening on' "$dir/log"
 	address=$(sed -n 's/.*listening on //p' "$dir/log")
 }
@@ -124,11 +124,11 @@ verdict_is() {
 	wait_for eval '[ "$(cut -d" " -f2 "$dir/run/verdict")" -gt "$((before + 3000))" ]'
 	run -0 voip-health check
 	[ "$(cat "$dir/run/health")" = 0 ]
-	PGDATABASE=postgres sql "alter database $PGDATABASE allow_connections false"
+	psql -Xq -d postgres -c "alter database $PGDATABASE allow_connections false"
 	wait_for verdict_is unfit
 	[ "$(cat "$dir/run/health")" = 1 ]
 	run -1 voip-health check
-	PGDATABASE=postgres sql "alter database $PGDATABASE allow_connections true"
+	psql -Xq -d postgres -c "alter database $PGDATABASE allow_connections true"
 	wait_for verdict_is fit
 	[ "$(cat "$dir/run/health")" = 0 ]
 	# each thing that cannot be written is told once
