@@ -82,6 +82,8 @@ save_made(const struct ext_command *c, const char *path, struct verr *e)
 		return -1;
 	}
 	rc = print_made(c, file, e);
+	if (rc == -1)
+		verr_wrap(e, "'%s'", path);
 	if (rc == 0 && fsync(fd) == -1)
 		rc = verr_sys(e, VERR_SYSTEM, "cannot write '%s'", path);
 	if (fclose(file) == EOF && rc == 0)

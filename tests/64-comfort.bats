@@ -346,6 +346,11 @@ md5() {
 		"$(md5 "701:pbx.example.com:$password")" ]
 	run -71 voip-ext add 702@pbx.example.com password=random --secrets-to secrets
 	[ "$output" = "voip-ext: cannot create 'secrets': File exists" ]
+	run -71 bash -c 'ulimit -f 1; trap "" XFSZ
+		exec voip-ext add 710-799@pbx.example.com password=random --secrets-to none'
+	[ "$output" = "voip-ext: 'none': cannot write to the output: File too large" ]
+	[ ! -e none ]
+	run -1 voip-ext show 710@pbx.example.com
 	run -64 voip-ext add 702@pbx.example.com password=x --secrets-to none
 	[[ $output == *"no secret is made that 'none' could hold"* ]]
 	[ ! -e none ]
