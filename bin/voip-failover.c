@@ -7,8 +7,10 @@
 #include "db.h"
 #include "hacommand.h"
 #include "hafollow.h"
+#include "hahistory.h"
 #include "hanode.h"
 #include "haoperate.h"
+#include "hapatroni.h"
 #include "hareport.h"
 #include "hasplit.h"
 #include "haswitch.h"
@@ -34,6 +36,9 @@ static const struct poptOption options[] = {
 	  "rejoin: rewind, or reclone without trying to rewind", "WORD" },
 	{ "reason", '\0', POPT_ARG_STRING, &ha_reason, 0,
 	  "maintenance on, fence, unfence: for the journal", "TEXT" },
+	{ "steps", '\0', POPT_ARG_NONE, &ha_steps_wanted, 0,
+	  "table: the steps, and what a node does that was killed in one",
+	  NULL },
 	{ "wait", 'w', POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT,
 	  &wait_seconds, 0,
 	  "promote: wait for the first write at most this long, 0: not at all",
@@ -77,6 +82,8 @@ cmd_promote(int argc, const char **argv, struct verr *e)
 		return verr_set(e, VERR_USAGE,
 				"--wait takes 0 to 86400 seconds, not %d",
 				wait_seconds);
+	if (*conf_str("peer_address") || ha_is_patroni())
+		return ha_cmd_promote(e);
 	db = ha_node_connection(0, e);
 	if (!db)
 		return -1;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -73,11 +74,15 @@ command_run(const char *text, const char *const *extra,
 /* --- the process ------------------------------------------------------ */
 
 static void
-become(const char *const *words, const char *const *environment, int out)
+become(const char *const *words, const char *const *environment, int out,
+       pid_t parent)
 {
 	int null = open("/dev/null", O_RDONLY);
 	sigset_t none;
 
+	/* Whoever begins anew what was cut off must not meet it at work. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != parent)
+		_exit(CANNOT);
 	setpgid(0, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -182,13 +187,13 @@ run(const char *const *words, const char *const *environment,
 {
 	int pipe_fds[2], process, rc;
 	bool ended;
-	pid_t pid;
+	pid_t pid, parent = getpid();
 
 	if (pipe2(pipe_fds, O_CLOEXEC) == -1)
 		return verr_sys(e, VERR_SYSTEM, "cannot run '%s'", words[0]);
 	pid = fork();
 	if (pid == 0)
-		become(words, environment, pipe_fds[1]);
+		become(words, environment, pipe_fds[1], parent);
 	close(pipe_fds[1]);
 	if (pid == -1) {
 		close(pipe_fds[0]);

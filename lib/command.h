@@ -4,7 +4,8 @@
  * Layer I/O.  The text is split into words at spaces, with '...' and "..." to
  * keep them together; no shell, no expansion.  The program gets /dev/null as
  * its standard input and a process group of its own, which is killed when the
- * time is over, so that nothing of it stays behind.
+ * time is over, so that nothing of it stays behind; it ends with whoever runs
+ * it, too, but what it left in the background does not.
  */
 #ifndef COMMAND_H
 #define COMMAND_H

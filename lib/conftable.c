@@ -319,6 +319,11 @@ const struct conf_row conf_rows[] = {
 	       "postgresql.conf when it is not in the data directory"),
 	STRING("failover_services", "",
 	       "services that only the primary runs, in their order"),
+	STRING("standby_services", "",
+	       "services that a standby runs, in their order"),
+	BOOL("freeswitch_recover", "no",
+	     "after a promotion have FreeSWITCH recover the calls of its"
+	     " shared core database"),
 	DURATION("service_timeout", "30s", 10, HOUR,
 		 "longest time to start or stop a service"),
 	CHOICE("rejoin_policy", "rewind", "rewind reclone stop",
@@ -327,6 +332,13 @@ const struct conf_row conf_rows[] = {
 	    "old data directories that are kept"),
 	DURATION("rejoin_salvage", "5m", 0, DAY,
 		 "longest time to save the rows of an old directory; 0s: not"),
+
+	INT("diagnostics_kept", "20", 1, 1000,
+	    "files about faults that are kept in failover_state_dir"),
+	CHOICE("ha_engine", "own", "own patroni",
+	       "who decides which PostgreSQL is primary"),
+	STRING("patroni_address", "127.0.0.1:8008",
+	       "where this node's Patroni answers, with ha_engine=patroni"),
 
 	CHOICE("sync_mode", "async", "async sync-or-degrade strict",
 	       "whether commits wait for the standby"),

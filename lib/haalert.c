@@ -1,5 +1,6 @@
 #include "haalert.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,6 +8,8 @@
 #include "command.h"
 #include "conf.h"
 #include "filereplace.h"
+#include "hadiagnose.h"
+#include "haduty.h"
 #include "hanode.h"
 #include "httpc.h"
 #include "log.h"
@@ -14,6 +17,22 @@
 
 #define ALERT_MS INT64_C(10000)
 #define LAST_MAX 4096
+
+/* What an alert says: names of the JSON object and of the environment. */
+enum field { NODE, EVENT, ACTION, RESULT, WHY, SERVICES, DIAGNOSTICS, FIELDS };
+
+static const struct {
+	const char *json;
+	const char *variable;
+} fields[FIELDS] = {
+	[NODE] = { "node", "VOIP_NODE" },
+	[EVENT] = { "event", "VOIP_EVENT" },
+	[ACTION] = { "action", "VOIP_ACTION" },
+	[RESULT] = { "result", "VOIP_RESULT" },
+	[WHY] = { "why", "VOIP_WHY" },
+	[SERVICES] = { "services", "VOIP_SERVICES" },
+	[DIAGNOSTICS] = { "diagnostics", "VOIP_DIAGNOSTICS" },
+};
 
 static bool
 is_worth_it(enum ha_action a)
@@ -42,23 +61,16 @@ is_new(const char *name, const char *text)
 }
 
 static void
-add(struct buf *b, const char *name, const char *value)
+post(const char *const values[FIELDS])
 {
-	buf_printf(b, "%s\"%s\":", b->len ? "," : "{", name);
-	out_json_string(b, value, strlen(value));
-}
-
-static void
-post(const char *const values[4])
-{
-	static const char *const names[] = { "node", "action", "result",
-					     "why" };
 	struct buf body = BUF_INIT;
 	struct verr e = VERR_INIT;
 	long status = 0;
 
-	for (size_t i = 0; i < 4; i++)
-		add(&body, names[i], values[i]);
+	for (size_t i = 0; i < FIELDS; i++) {
+		buf_printf(&body, "%s\"%s\":", i ? "," : "{", fields[i].json);
+		out_json_string(&body, values[i], strlen(values[i]));
+	}
 	buf_putc(&body, '}');
 	if (buf_failed(&body))
 		log_error("alert_url: out of memory");
@@ -71,18 +83,19 @@ post(const char *const values[4])
 }
 
 static void
-run(const char *const values[4])
+run(const char *const values[FIELDS])
 {
-	char node[96], action[64], result[64], why[1100];
-	const char *const environment[] = { node, action, result, why, NULL };
+	char text[FIELDS][1200];
+	const char *environment[FIELDS + 1] = { NULL };
 	struct buf said = BUF_INIT;
 	struct verr e = VERR_INIT;
 	int status;
 
-	snprintf(node, sizeof(node), "VOIP_NODE=%s", values[0]);
-	snprintf(action, sizeof(action), "VOIP_ACTION=%s", values[1]);
-	snprintf(result, sizeof(result), "VOIP_RESULT=%s", values[2]);
-	snprintf(why, sizeof(why), "VOIP_WHY=%s", values[3]);
+	for (size_t i = 0; i < FIELDS; i++) {
+		snprintf(text[i], sizeof(text[i]), "%s=%s", fields[i].variable,
+			 values[i]);
+		environment[i] = text[i];
+	}
 	status = command_run(conf_str("alert_command"), NULL, environment,
 			     ALERT_MS, &said, &e);
 	if (status == -1)
@@ -93,24 +106,47 @@ run(const char *const values[4])
 	buf_release(&said);
 }
 
-/* `memory`: the file with the last one of its kind. */
-static void
-give(const char *memory, const char *action, const char *result,
-     const char *why)
+/* The name of the lowest bit. */
+static const char *
+event_word(enum ha_event event)
 {
-	char text[LAST_MAX], name[64];
-	const char *const values[4] = { name, action, result, why };
+	return ha_value_name(0, (size_t)__builtin_ctz((unsigned)event));
+}
 
-	if (!*conf_str("alert_url") && !*conf_str("alert_command"))
-		return;
-	ha_node_name(name, sizeof(name));
-	snprintf(text, sizeof(text), "%s %s %.2000s\n", action, result, why);
-	if (!is_new(memory, text))
-		return;
-	if (fork() != 0)
-		return;
+/*
+ * In a process of its own; `memory`: the file with the last one of its kind.
+ * `fault`: diagnostics are kept, whether somebody is told or not.
+ */
+static pid_t
+give(const char *memory, bool fault, const char *values[FIELDS])
+{
+	char text[LAST_MAX], name[64], diagnostics[PATH_MAX] = "";
+	struct buf services = BUF_INIT;
+	struct verr why = VERR_INIT;
+	pid_t pid;
+	bool tell;
+
+	snprintf(text, sizeof(text), "%s %s %s %.2000s\n", values[EVENT],
+		 values[ACTION], values[RESULT], values[WHY]);
+	tell = is_new(memory, text) &&
+	       (*conf_str("alert_url") || *conf_str("alert_command"));
+	if (!tell && !fault)
+		return 0;
+	pid = fork();
+	if (pid != 0)
+		return pid > 0 ? pid : 0;
 	/* A lock that is held here must not be held by this one, too. */
 	close_range(STDERR_FILENO + 1, ~0U, 0);
+	if (fault &&
+	    ha_diagnose("fault", diagnostics, sizeof(diagnostics), &why) == -1)
+		log_error("diagnostics: %s", why.msg);
+	if (!tell)
+		_exit(0);
+	ha_node_name(name, sizeof(name));
+	ha_duty_text(&services);
+	values[NODE] = name;
+	values[SERVICES] = services.len ? services.data : "";
+	values[DIAGNOSTICS] = diagnostics;
 	if (*conf_str("alert_url"))
 		post(values);
 	if (*conf_str("alert_command"))
@@ -121,20 +157,32 @@ give(const char *memory, const char *action, const char *result,
 void
 ha_alert_about(const char *action, const char *result, const char *why)
 {
+	const char *values[FIELDS] = {
+		[EVENT] = "",
+		[ACTION] = action,
+		[RESULT] = result,
+		[WHY] = why,
+	};
 	char memory[64];
 
 	snprintf(memory, sizeof(memory), "alert.%.32s", action);
-	give(memory, action, result, why);
+	give(memory, false, values);
 }
 
-void
+pid_t
 ha_alert(const struct ha_outcome *o, const struct verr *failure)
 {
-	if (!failure && !(o->row && is_worth_it(o->row->action)))
-		return;
-	give("alert", o->row ? ha_action_word(o->row->action) : "look",
-	     failure ? "failed" : "done",
-	     failure  ? failure->msg
-	     : o->row ? o->row->why
-		      : "");
+	bool fault = o->facts.event == HA_ON_FAULT;
+	const char *values[FIELDS] = {
+		[EVENT] = o->facts.event ? event_word(o->facts.event) : "",
+		[ACTION] = o->row ? ha_action_word(o->row->action) : "look",
+		[RESULT] = failure ? "failed" : "done",
+		[WHY] = failure  ? failure->msg
+			: o->row ? o->row->why
+				 : "",
+	};
+
+	if (!fault && !failure && !(o->row && is_worth_it(o->row->action)))
+		return 0;
+	return give("alert", fault, values);
 }

@@ -2,16 +2,19 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "conf.h"
-#include "hajournal.h"
+#include "haadvice.h"
+#include "haalert.h"
 #include "haorder.h"
+#include "haresume.h"
 #include "hasteps.h"
+#include "log.h"
 #include "out.h"
+#include "pairfile.h"
 
-#define LINES 1000
-
-int ha_dot;
+int ha_dot, ha_steps_wanted;
 
 static int
 line(struct buf *b, struct verr *e)
@@ -61,7 +64,10 @@ ha_cmd_notify(int argc, const char **argv, struct verr *e)
 		[HA_VRRP_STOP] = HA_ON_STOP,
 	};
 	enum ha_vrrp vrrp = ha_vrrp_from(argv[2]);
-	struct ha_outcome o;
+	struct verr ignored = VERR_INIT;
+	struct ha_outcome o = { 0 };
+	pid_t alert;
+	int rc;
 
 	(void)argc;
 	if (strcmp(argv[0], "INSTANCE") != 0)
@@ -71,7 +77,13 @@ ha_cmd_notify(int argc, const char **argv, struct verr *e)
 				"'%s' is no state of keepalived\n"
 				"hint: MASTER, BACKUP, FAULT or STOP",
 				argv[2]);
-	return ha_transition(events[vrrp], vrrp, false, &o, e);
+	if (pairfile_tell_vrrp(vrrp, &ignored) == -1)
+		log_warning("%s", ignored.msg);
+	rc = ha_transition(events[vrrp], vrrp, false, &o, e);
+	alert = ha_alert(&o, rc == -1 ? e : NULL);
+	if (alert)
+		waitpid(alert, NULL, 0);
+	return rc;
 }
 
 /* --- telling ---------------------------------------------------------- */
@@ -86,40 +98,83 @@ bit_of(unsigned value)
 	return bit;
 }
 
-int
-ha_cmd_explain(int argc, const char **argv, struct verr *e)
+/* For people a line each, else rows. */
+static void
+explain_row(struct out *out, struct buf *b, const char *kind, const char *name,
+	    const char *value, const char *why)
+{
+	const char *const row[] = { kind, name, value, why };
+
+	if (out)
+		out_row(out, row);
+	else if (strcmp(kind, "fact") == 0)
+		buf_printf(b, "%-11s %s\n", name, value);
+	else if (strcmp(kind, "event") == 0)
+		buf_printf(b, "at %-8s %s: %s\n", name, value, why);
+	else
+		buf_printf(b, "%s: %s\n", value, why);
+}
+
+static void
+explain(struct ha_outcome *o, struct out *out, struct buf *b)
 {
 	static const enum ha_event events[] = { HA_ON_TICK, HA_ON_MASTER,
 						HA_ON_BACKUP, HA_ON_FAULT };
+	const unsigned values[HA_FACTS] = {
+		o->facts.event,   o->facts.pause, o->facts.held,
+		o->facts.pg,      o->facts.mark,  o->facts.peer,
+		o->facts.witness, o->facts.fence, o->facts.policy,
+	};
+	struct ha_advice advice;
+
+	for (size_t i = 1; i < HA_FACTS; i++)
+		explain_row(out, b, "fact", ha_fact_name(i),
+			    ha_value_name(i, bit_of(values[i])), NULL);
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		struct ha_facts f = o->facts;
+		const struct ha_row *row;
+
+		f.event = events[i];
+		row = ha_plan(&f);
+		explain_row(out, b, "event",
+			    ha_value_name(0, bit_of(events[i])),
+			    ha_action_word(row->action), row->why);
+	}
+	ha_advise(o, &advice);
+	explain_row(out, b, "pair", o->state.name, advice.word, advice.text);
+}
+
+int
+ha_cmd_explain(int argc, const char **argv, struct verr *e)
+{
+	static const struct out_column columns[] = {
+		{ "kind", OUT_TEXT },
+		{ "name", OUT_TEXT },
+		{ "value", OUT_TEXT },
+		{ "why", OUT_TEXT },
+	};
+	enum out_format format;
 	struct ha_outcome o;
 	struct buf b = BUF_INIT;
+	struct out *out = NULL;
 	int rc = 0;
 
 	(void)argc;
 	(void)argv;
-	if (ha_facts_gather(HA_ON_TICK, &o, e) == -1)
+	if (out_format_from_options(&format, e) == -1 ||
+	    ha_facts_gather(HA_ON_TICK, &o, e) == -1)
 		return -1;
-	const unsigned values[HA_FACTS] = {
-		o.facts.event,   o.facts.pause, o.facts.held,
-		o.facts.pg,      o.facts.mark,  o.facts.peer,
-		o.facts.witness, o.facts.fence, o.facts.policy,
-	};
-	for (size_t i = 1; i < HA_FACTS && rc == 0; i++) {
-		buf_printf(&b, "%-11s %s", ha_fact_name(i),
-			   ha_value_name(i, bit_of(values[i])));
-		rc = line(&b, e);
+	if (format != OUT_TABLE) {
+		out = out_begin(stdout, format, columns, 4, e);
+		if (!out)
+			return -1;
 	}
-	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]) && rc == 0;
-	     i++) {
-		const struct ha_row *row;
-
-		o.facts.event = events[i];
-		row = ha_plan(&o.facts);
-		buf_printf(&b, "at %-8s %s: %s",
-			   ha_value_name(0, bit_of(events[i])),
-			   ha_action_word(row->action), row->why);
-		rc = line(&b, e);
-	}
+	explain(&o, out, &b);
+	if (out)
+		rc = out_end(out, e);
+	else
+		rc = buf_failed(&b) ? verr_set(e, VERR_RETRY, "out of memory")
+				    : out_verbatim(b.data, b.len, e);
 	buf_release(&b);
 	return rc;
 }
@@ -182,6 +237,27 @@ draw(struct verr *e)
 	return rc;
 }
 
+static int
+print_steps(enum out_format format, struct verr *e)
+{
+	static const struct out_column columns[] = {
+		{ "action", OUT_TEXT },
+		{ "step", OUT_TEXT },
+		{ "when cut off", OUT_TEXT },
+	};
+	struct out *o = out_begin(stdout, format, columns, 3, e);
+
+	if (!o)
+		return -1;
+	for (const struct ha_step *s = ha_steps; s->step; s++) {
+		const char *const row[] = { ha_action_word(s->action), s->step,
+					    s->then };
+
+		out_row(o, row);
+	}
+	return out_end(o, e);
+}
+
 int
 ha_cmd_table(int argc, const char **argv, struct verr *e)
 {
@@ -197,6 +273,8 @@ ha_cmd_table(int argc, const char **argv, struct verr *e)
 		return draw(e);
 	if (out_format_from_options(&format, e) == -1)
 		return -1;
+	if (ha_steps_wanted)
+		return print_steps(format, e);
 	for (size_t i = 0; i < HA_FACTS; i++) {
 		columns[i + 1] =
 			(struct out_column){ ha_fact_name(i), OUT_TEXT };
@@ -220,22 +298,4 @@ ha_cmd_table(int argc, const char **argv, struct verr *e)
 	for (size_t i = 0; i < HA_FACTS; i++)
 		buf_release(&cells[i]);
 	return out_end(o, e);
-}
-
-static void
-print_line(const char *text, void *arg)
-{
-	struct buf b = BUF_INIT;
-
-	buf_puts(&b, text);
-	line(&b, arg);
-	buf_release(&b);
-}
-
-int
-ha_cmd_history(int argc, const char **argv, struct verr *e)
-{
-	(void)argc;
-	(void)argv;
-	return ha_journal_read(LINES, print_line, e, e);
 }

@@ -12,6 +12,8 @@
 #define LOOK_MS       INT64_C(2000)
 #define SHORT_LOOK_MS INT64_C(100)
 #define GLANCE_MS     INT64_C(20) /* voip-healthd has looked */
+/* From the facts to the deed: two small files are made durable. */
+#define FRESH_MS INT64_C(1000)
 
 static enum ha_peer
 look_at_peer(struct ha_outcome *o)
@@ -99,6 +101,7 @@ gather(enum ha_event event, bool brief, bool silent, struct ha_outcome *o,
 	/* Whoever must stop does not wait for others' words. */
 	if (ha_plan(f)->action == HA_DEMOTE)
 		return 0;
+	o->asked_ms = verdict_now_ms();
 	if (!silent)
 		f->peer = look_at_peer(o);
 	if (f->peer == HA_PEER_SILENT)
@@ -117,4 +120,18 @@ ha_facts_gather_now(enum ha_event event, bool silent, struct ha_outcome *o,
 		    struct verr *e)
 {
 	return gather(event, true, silent, o, e);
+}
+
+bool
+ha_facts_are_fresh(const struct ha_outcome *o)
+{
+	int64_t age = verdict_now_ms() - o->asked_ms;
+
+	/* Both clocks ran: a deadline that has passed is no standstill. */
+	if (o->facts.peer == HA_PEER_NONE)
+		return true;
+	if (o->row && o->row->action == HA_FENCE)
+		age -= conf_ms("fence_timeout");
+	return age <=
+	       FRESH_MS + conf_ms("peer_timeout") + conf_ms("witness_timeout");
 }

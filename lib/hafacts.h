@@ -15,7 +15,12 @@ struct ha_outcome {
 	const struct ha_row *row; /* the last one */
 	struct ha_state state;    /* afterwards */
 	struct ha_state peer;     /* when it has answered */
+	int64_t asked_ms;         /* the peer: CLOCK_BOOTTIME */
 };
+
+/* Whether what is known about the peer is of now: this process may have stood
+ * still, and the peer been promoted meanwhile. */
+bool ha_facts_are_fresh(const struct ha_outcome *o);
 
 int ha_facts_gather(enum ha_event event, struct ha_outcome *o, struct verr *e);
 /*

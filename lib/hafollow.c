@@ -5,10 +5,15 @@
 
 #include "conf.h"
 #include "haalert.h"
+#include "haduty.h"
 #include "hafollow_private.h"
+#include "hanode.h"
+#include "hapatroni.h"
 #include "hash.h"
 #include "hasteps.h"
 #include "log.h"
+#include "pairfile.h"
+#include "pgcontrol.h"
 
 #define TICK_MS   INT64_C(1000)
 #define PAUSE_MAX 6 /* doublings */
@@ -41,6 +46,50 @@ transition(struct buf *out, void *arg)
 	return 0;
 }
 
+/* In the worker. */
+static int
+tend(struct buf *out, void *arg)
+{
+	struct verr e = VERR_INIT;
+
+	(void)out;
+	(void)arg;
+	if (ha_tend(&e) == 0)
+		return 0;
+	log_error("%s", e.msg);
+	return verr_exit(&e);
+}
+
+static void
+on_tended(int status, const struct buf *said, void *arg)
+{
+	struct follow *f = arg;
+
+	(void)said;
+	f->tending = NULL;
+	f->tend_failures = status == 0 ? 0 : f->tend_failures + 1;
+	f->tended_ms = loop_now_ms();
+}
+
+/* Beside the transitions, which do not wait for a service that is slow. */
+static void
+see_to_services(struct follow *f)
+{
+	int doublings =
+		f->tend_failures < PAUSE_MAX ? f->tend_failures : PAUSE_MAX;
+	struct verr e = VERR_INIT;
+	struct ha_state s;
+
+	if (f->tending || !f->last.len ||
+	    (f->tend_failures &&
+	     loop_now_ms() - f->tended_ms < TICK_MS << doublings) ||
+	    ha_state_read(f->last.data, &s, &e) == -1 || !ha_duty_is_due(&s))
+		return;
+	f->tending = worker_start(f->loop, tend, NULL, on_tended, f, &e);
+	if (!f->tending)
+		log_error("%s", e.msg);
+}
+
 static void
 on_transition(int status, const struct buf *said, void *arg)
 {
@@ -51,10 +100,13 @@ on_transition(int status, const struct buf *said, void *arg)
 		buf_clear(&f->last);
 		buf_puts(&f->last, said->data);
 	}
-	if (f->doing != HA_ON_TICK && f->doing != HA_ON_PEER)
-		f->again = f->doing == HA_ON_MASTER && status != 0;
+	if (status == 0 &&
+	    (f->doing & (HA_ON_STALE | HA_ON_ISOLATED | HA_ON_PEER)))
+		still_end(f);
 	if (f->doing == HA_ON_TICK || f->doing == HA_ON_MASTER)
 		f->failures = status == 0 ? 0 : f->failures + 1;
+	if (status == 0 && f->doing == HA_ON_TICK)
+		see_to_services(f);
 	if (f->doing == HA_ON_PEER && f->demand) {
 		question_answer(f->demand, status == 0 ? 200 : 409, said->data);
 		f->demand = NULL;
@@ -69,6 +121,8 @@ start(struct follow *f, enum ha_event event)
 
 	f->doing = event;
 	f->busy = true;
+	if (event != HA_ON_TICK && f->tending)
+		worker_kill(f->tending);
 	if (worker_start(f->loop, transition, f, on_transition, f, &e))
 		return;
 	log_error("%s", e.msg);
@@ -83,6 +137,9 @@ follow_next(struct follow *f)
 		return;
 	if (f->demand) {
 		start(f, HA_ON_PEER);
+	} else if (f->stale) {
+		f->stale = false;
+		start(f, HA_ON_STALE);
 	} else if (f->alone) {
 		f->alone = false;
 		start(f, HA_ON_ISOLATED);
@@ -104,7 +161,7 @@ on_tick(void *arg)
 
 	follow_next(f);
 	if (!f->busy)
-		start(f, f->again ? HA_ON_MASTER : HA_ON_TICK);
+		start(f, HA_ON_TICK);
 	loop_timer_set(f->loop, &f->tick, TICK_MS << doublings);
 }
 
@@ -118,6 +175,7 @@ stop(void *arg)
 	loop_timer_clear(f->loop, &f->tick);
 	loop_timer_clear(f->loop, &f->beat);
 	worker_abandon(f->witness);
+	worker_abandon(f->tending);
 	httpc_free(f->http);
 	buf_release(&f->last);
 	if (f->fifo != -1) {
@@ -127,6 +185,27 @@ stop(void *arg)
 	hash_wipe(f->key, sizeof(f->key));
 	buf_release(&f->line);
 	free(f);
+}
+
+/*
+ * The one before may have been killed: keepalived does not say it again.  After
+ * a reboot there is nothing.
+ */
+static int
+remember(struct follow *f, struct verr *e)
+{
+	enum ha_vrrp last = pairfile_vrrp();
+	struct ha_kept kept;
+
+	if (ha_kept_load(&kept, e) == -1)
+		return -1;
+	f->vrrp = last;
+	/* It may have been killed while it held PostgreSQL. */
+	if (ha_track_read("frozen") && pg_thaw(e) == 0)
+		ha_track("frozen", 0, e);
+	if (last != HA_VRRP_NONE && last != kept.vrrp)
+		f->told = last;
+	return 0;
 }
 
 static bool
@@ -151,10 +230,10 @@ begin(struct loop *loop, void **arg, struct verr *e)
 	f->tick = (struct loop_timer){ .fn = on_tick, .arg = f };
 	f->beat = (struct loop_timer){ .fn = follow_on_beat, .arg = f };
 	*arg = f;
-	if (follow_open_fifo(f, e) == -1)
+	if (remember(f, e) == -1 || follow_open_fifo(f, e) == -1)
 		return -1;
 	loop_timer_set(loop, &f->tick, TICK_MS);
-	if (!*conf_str("peer_address"))
+	if (!*conf_str("peer_address") || ha_is_patroni())
 		return 0;
 	f->http = httpc_new(loop, e);
 	if (!f->http ||

@@ -3,8 +3,9 @@
  *
  * Layer domain.  hafollow.c starts the transitions, one at a time; hafifo.c
  * reads what keepalived says, haquestion.c answers the peer, haisolated.c
- * watches whether there is anybody else.  Each of them leaves in struct follow
- * what is to be done, and calls follow_next().
+ * watches whether there is anybody else, hastill.c what became of the pair
+ * while this node stood still.  Each of them leaves in struct follow what is to
+ * be done, and calls follow_next().
  */
 #ifndef HAFOLLOW_PRIVATE_H
 #define HAFOLLOW_PRIVATE_H
@@ -40,8 +41,10 @@ struct follow {
 	enum ha_event doing; /* for the worker */
 	bool busy;
 	struct loop_timer tick;
+	struct worker *tending; /* to the services */
+	int tend_failures;      /* in a row */
+	int64_t tended_ms;
 	int failures; /* in a row: each doubles the pause */
-	bool again;   /* the address is ours, and nothing came of it so far */
 	struct question questions[QUESTIONS];
 	struct question *demand; /* to stop writing, waits for `busy` */
 	struct buf last;         /* our state as the last worker saw it */
@@ -50,6 +53,7 @@ struct follow {
 	struct httpc *http;
 	struct loop_timer beat;
 	char nonce[PEER_NONCE]; /* of the lease that is asked for, or "" */
+	const char *question;   /* that it is the nonce of */
 	int64_t heard_ms;       /* the peer */
 	int in_vain;            /* questions since it was heard */
 	int64_t in_vain_ms;     /* the last of them */
@@ -59,7 +63,14 @@ struct follow {
 	struct worker *witness;
 	bool isolated; /* told to keepalived */
 	bool alone;    /* the transition for it is due */
-	bool look_now; /* the peer said something that needs a tick */
+	/* After a standstill: does the peer write by now? */
+	int64_t beat_ms;  /* the last beat */
+	int64_t doubt_ms; /* that we may write, since; 0: none */
+	bool frozen;      /* PostgreSQL is held meanwhile */
+	bool unheard;     /* the peer did not answer since */
+	bool outdated;    /* the answer that is waited for was asked before */
+	bool stale;       /* the transition for it is due */
+	bool look_now;    /* the peer said something that needs a tick */
 };
 
 /* Begin what is due, unless something is at work. */
@@ -76,5 +87,13 @@ void question_answer(struct question *q, int status, const char *body);
 void follow_on_beat(void *arg);
 bool follow_peer_is_silent(const struct follow *f);
 void follow_tell_isolated(struct follow *f, bool isolated);
+
+/* hastill.c: at each beat; at the peer's answer (NULL: none); at the witnesses'
+ * (they see us). */
+void still_on_beat(struct follow *f);
+void still_on_peer(struct follow *f, const struct ha_state *peer);
+void still_on_witness(struct follow *f);
+/* The demotion is over. */
+void still_end(struct follow *f);
 
 #endif

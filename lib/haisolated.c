@@ -40,6 +40,8 @@ tell_health(struct follow *f, const struct ha_state *peer, const char *why)
 		log_warning("%s", e.msg);
 }
 
+static void ask_peer(struct follow *f);
+
 static void
 on_lease(long status, const struct buf *answer_, const struct verr *failure,
 	 void *arg)
@@ -51,20 +53,28 @@ on_lease(long status, const struct buf *answer_, const struct verr *failure,
 
 	memcpy(nonce, f->nonce, sizeof(nonce));
 	*f->nonce = '\0';
+	if (f->outdated) {
+		f->outdated = false;
+		ask_peer(f);
+		return;
+	}
 	if (failure) {
 		f->in_vain++;
 		f->in_vain_ms = loop_now_ms();
 		tell_health(f, NULL, failure->msg);
+		still_on_peer(f, NULL);
 		return;
 	}
-	if (ha_peer_answer(status, answer_, f->key, HA_ASK_LEASE, nonce, &peer,
+	if (ha_peer_answer(status, answer_, f->key, f->question, nonce, &peer,
 			   &e) == -1) {
 		log_warning("peer: %s", e.msg);
+		still_on_peer(f, NULL);
 		return;
 	}
 	tell_health(f, &peer, "");
 	f->in_vain = 0;
 	f->heard_ms = loop_now_ms();
+	still_on_peer(f, &peer);
 	if (f->isolated)
 		follow_tell_isolated(f, false);
 	if (peer.pg == HA_PG_PRIMARY && f->vrrp == HA_VRRP_MASTER) {
@@ -73,8 +83,9 @@ on_lease(long status, const struct buf *answer_, const struct verr *failure,
 	}
 }
 
+/* Whoever stood still wants to know what is, not what was last seen. */
 static void
-ask_for_lease(struct follow *f)
+ask_peer(struct follow *f)
 {
 	struct buf url = BUF_INIT, request = BUF_INIT;
 	struct verr e = VERR_INIT;
@@ -82,7 +93,8 @@ ask_for_lease(struct follow *f)
 	if (*f->nonce)
 		return;
 	f->asked_ms = loop_now_ms();
-	if (ha_peer_request(HA_ASK_LEASE, f->key, &url, &request, f->nonce,
+	f->question = f->doubt_ms ? HA_ASK_STATE : HA_ASK_LEASE;
+	if (ha_peer_request(f->question, f->key, &url, &request, f->nonce,
 			    &e) == -1 ||
 	    httpc_post(f->http, url.data, "text/plain", request.data,
 		       conf_ms("peer_timeout"), PEER_BODY_MAX, on_lease, f,
@@ -133,8 +145,10 @@ on_witnesses(int status, const struct buf *said, void *arg)
 
 	(void)said;
 	f->witness = NULL;
-	if (status == 0)
+	if (status == 0) {
 		f->seen_ms = now;
+		still_on_witness(f);
+	}
 	if (status == 0 || f->isolated || now - f->heard_ms < limit ||
 	    now - f->seen_ms < limit || f->vrrp != HA_VRRP_MASTER)
 		return;
@@ -150,13 +164,14 @@ follow_on_beat(void *arg)
 	struct verr e = VERR_INIT;
 
 	loop_timer_set(f->loop, &f->beat, BEAT_MS);
+	still_on_beat(f);
 	if (f->vrrp != HA_VRRP_MASTER && !f->isolated) {
 		f->heard_ms = f->seen_ms = loop_now_ms();
 		if (loop_now_ms() - f->asked_ms >= ASK_MS)
-			ask_for_lease(f);
+			ask_peer(f);
 		return;
 	}
-	ask_for_lease(f);
+	ask_peer(f);
 	if (f->witness || loop_now_ms() - f->heard_ms < BEAT_MS * 3 / 2 ||
 	    !*conf_str("witnesses"))
 		return;

@@ -5,11 +5,14 @@
 
 #include "command.h"
 #include "conf.h"
+#include "hadrain.h"
+#include "haduty.h"
 #include "hajournal.h"
 #include "hanode.h"
+#include "hapeer.h"
 #include "hasync.h"
+#include "log.h"
 #include "pgcontrol.h"
-#include "services.h"
 
 #define LOOK_MS         INT64_C(2000)
 #define KILL_PATIENCE   INT64_C(1500)
@@ -32,13 +35,14 @@ int
 ha_move_demote(struct ha_outcome *o, const char *why, struct verr *e)
 {
 	struct ha_kept *k = &o->state.kept;
+	struct verr why_not = VERR_INIT;
 	struct ha_journal j;
 	int rc;
 
 	/* Durable before anything else: whatever happens from here on, this
 	 * node does not come back as a primary by itself. */
 	k->fenced = true;
-	k->trusted = false;
+	k->trusted = k->wanted = false;
 	if (ha_journal_begin(&j, k, HA_DEMOTE, why, e) == -1 ||
 	    ha_journal_step(&j, "stop postgresql", e) == -1)
 		return -1;
@@ -55,7 +59,7 @@ ha_move_demote(struct ha_outcome *o, const char *why, struct verr *e)
 		rc = ha_journal_step(&j, "stop services", e);
 	}
 	if (rc == 0)
-		services_stop_all(conf_str("failover_services"), e);
+		ha_duty_take(HA_DUTY_NONE, &why_not);
 	ha_journal_end(&j, rc ? e->msg : NULL, e);
 	return rc;
 }
@@ -99,6 +103,55 @@ promote_server(struct ha_outcome *o, struct verr *e)
 	return rc;
 }
 
+/*
+ * Between the peer's word and the promotion this node may have stood still, and
+ * the peer been promoted: it is asked once more, now that it cannot be promoted
+ * by us either.
+ */
+static bool
+was_overtaken(const struct ha_outcome *o)
+{
+	struct verr ignored = VERR_INIT;
+	struct ha_state peer;
+
+	return *conf_str("peer_address") && o->facts.peer != HA_PEER_SILENT &&
+	       ha_peer_ask(HA_ASK_STATE, conf_ms("peer_timeout"), &peer,
+			   &ignored) == 0 &&
+	       peer.pg == HA_PG_PRIMARY && peer.timeline >= o->state.timeline;
+}
+
+/* What a primary does when it takes writes already: nothing of it undoes the
+ * promotion. */
+static int
+settle(struct ha_journal *j, struct verr *e)
+{
+	struct verr why = VERR_INIT;
+	struct db *db;
+	int rc;
+
+	if (ha_journal_step(j, "start services", e) == -1)
+		return -1;
+	rc = ha_duty_take(HA_DUTY_PRIMARY, e);
+	/* pg_rewind of the other node takes the control file's word. */
+	if (rc == 0)
+		rc = ha_journal_step(j, "checkpoint", e);
+	db = rc == 0 ? ha_node_connection(PROMOTE_WAIT_MS, &why) : NULL;
+	if (db && db_script(db, "checkpoint", &why) == -1)
+		log_warning("checkpoint: %s", why.msg);
+	db_free(db);
+	if (rc == 0 && conf_bool("freeswitch_recover")) {
+		rc = ha_journal_step(j, "recover calls", e);
+		if (rc == 0 && ha_duty_recover(&why) == -1)
+			log_error("%s", why.msg);
+	}
+	if (rc == 0 && *conf_str("drain_undo")) {
+		rc = ha_journal_step(j, "take calls", e);
+		if (rc == 0 && ha_drain_undo(&why) == -1)
+			log_error("%s", why.msg);
+	}
+	return rc;
+}
+
 int
 ha_move_promote(struct ha_outcome *o, const char *why, struct verr *e)
 {
@@ -112,17 +165,25 @@ ha_move_promote(struct ha_outcome *o, const char *why, struct verr *e)
 	if (ha_journal_begin(&j, k, HA_PROMOTE, why, e) == -1 ||
 	    ha_journal_step(&j, "promote postgresql", e) == -1)
 		return -1;
-	rc = promote_server(o, e);
+	if (ha_facts_are_fresh(o))
+		rc = promote_server(o, e);
+	else
+		rc = verr_set(e, VERR_RETRY,
+			      "this node stood still: what it knows about its "
+			      "peer is old");
+	if (rc == 0 && was_overtaken(o)) {
+		ha_journal_end(&j, "the peer was promoted meanwhile", e);
+		return ha_move_demote(o, "the peer was promoted meanwhile", e);
+	}
 	if (rc == 0) {
-		k->held = true;
-		k->fenced = k->trusted = false;
+		/* An operator promotes without the address, too. */
+		k->held = k->vrrp == HA_VRRP_MASTER || k->vrrp == HA_VRRP_NONE;
+		k->fenced = k->trusted = k->wanted = false;
 		k->generation = o->state.timeline;
 		rc = tell_timeline(&o->state, e);
 	}
 	if (rc == 0)
-		rc = ha_journal_step(&j, "start services", e);
-	if (rc == 0)
-		rc = services_start_all(conf_str("failover_services"), e);
+		rc = settle(&j, e);
 	ha_journal_end(&j, rc ? e->msg : NULL, e);
 	return rc;
 }
@@ -138,13 +199,13 @@ ha_move_hold(struct ha_outcome *o, const char *why, struct verr *e)
 		return tell_timeline(&o->state, e);
 	/* Fenced: it was about to be stopped, and was not. */
 	k->held = true;
-	k->fenced = k->trusted = false;
+	k->fenced = k->trusted = k->wanted = false;
 	k->generation = o->state.timeline;
 	if (ha_journal_begin(&j, k, HA_HOLD, why, e) == -1)
 		return -1;
 	rc = tell_timeline(&o->state, e);
 	if (rc == 0)
-		rc = services_start_all(conf_str("failover_services"), e);
+		rc = ha_duty_take(HA_DUTY_PRIMARY, e);
 	ha_journal_end(&j, rc ? e->msg : NULL, e);
 	return rc;
 }

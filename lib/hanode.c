@@ -100,3 +100,18 @@ ha_track(const char *name, int64_t value, struct verr *e)
 	buf_release(&before);
 	return rc;
 }
+
+int64_t
+ha_track_read(const char *name)
+{
+	struct verr ignored = VERR_INIT;
+	struct buf text = BUF_INIT;
+	char path[4096];
+	int64_t value = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", conf_str("health_dir"), name);
+	if (file_read(path, 24, &text, &ignored) == 0)
+		value = strtoll(text.data, NULL, 10);
+	buf_release(&text);
+	return value;
+}

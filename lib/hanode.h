@@ -26,4 +26,7 @@ int ha_lock(int64_t wait_ms, struct verr *e);
 /* A number in a track file of keepalived, "timeline"; only on a change. */
 int ha_track(const char *name, int64_t value, struct verr *e);
 
+/* What it says; 0 when there is none. */
+int64_t ha_track_read(const char *name);
+
 #endif

@@ -10,7 +10,9 @@
 #include "hajournal.h"
 #include "hamaintenance.h"
 #include "haorder.h"
+#include "hapatroni.h"
 #include "log.h"
+#include "loop.h"
 #include "out.h"
 
 #define HOUR_S  INT64_C(3600)
@@ -28,6 +30,26 @@ say(struct buf *b, int rc, struct verr *e)
 				   : out_verbatim(b->data, b->len, e);
 	buf_release(b);
 	return rc;
+}
+
+int
+ha_cmd_promote(struct verr *e)
+{
+	int64_t start = loop_now_ms();
+	struct ha_outcome o;
+	struct buf b = BUF_INIT;
+	bool was_primary;
+
+	if (ha_promote(ha_reason ? ha_reason : "an operator asks", &o, e) == -1)
+		return -1;
+	was_primary = o.facts.pg == HA_PG_PRIMARY;
+	buf_printf(&b, "%s: %s, timeline %" PRId64, o.state.name,
+		   was_primary ? "primary already" : "promoted",
+		   o.state.timeline);
+	if (!was_primary)
+		buf_printf(&b, ", all done after %.3f s",
+			   (double)(loop_now_ms() - start) / 1000);
+	return say(&b, 0, e);
 }
 
 int
@@ -163,6 +185,15 @@ ha_cmd_maintenance(int argc, const char **argv, struct verr *e)
 	return say(&b, 0, e);
 }
 
+/* A start in between would find half of it. */
+static bool
+is_being_replaced(const struct ha_kept *k)
+{
+	return strcmp(k->doing, ha_action_word(HA_REJOIN)) == 0 &&
+	       strcmp(k->step, "start postgresql") != 0 &&
+	       strcmp(k->step, "stream") != 0;
+}
+
 int
 ha_cmd_may_start(int argc, const char **argv, struct verr *e)
 {
@@ -171,8 +202,17 @@ ha_cmd_may_start(int argc, const char **argv, struct verr *e)
 
 	(void)argc;
 	(void)argv;
+	/* Patroni starts it, and nobody else. */
+	if (ha_is_patroni())
+		return 0;
 	if (ha_facts_gather(HA_ON_TICK, &o, e) == -1)
 		return -1;
+	if (is_being_replaced(&o.state.kept))
+		return verr_set(e, VERR_CONFLICT,
+				"PostgreSQL may not start here: its data "
+				"directory is being replaced\n"
+				"hint: 'voip-failover status' tells how far it "
+				"is; it is started then");
 	/* What may be true of a node that was cut off in the middle. */
 	o.facts.held = HA_NOT_HELD;
 	o.facts.pause = HA_RUNNING;

@@ -13,6 +13,8 @@ extern const char *ha_policy; /* --policy */
 extern const char *ha_for;    /* --for */
 extern const char *ha_reason; /* --reason */
 
+/* Of a pair: with its journal, services and checks. */
+int ha_cmd_promote(struct verr *e);
 int ha_cmd_rejoin(int argc, const char **argv, struct verr *e);
 int ha_cmd_fence(int argc, const char **argv, struct verr *e);
 int ha_cmd_unfence(int argc, const char **argv, struct verr *e);

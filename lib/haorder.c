@@ -7,6 +7,7 @@
 #include "hajournal.h"
 #include "hamove.h"
 #include "hanode.h"
+#include "hapatroni.h"
 #include "hapeer.h"
 #include "harejoin.h"
 #include "pgcontrol.h"
@@ -29,15 +30,45 @@ do_one(int (*step)(struct ha_outcome *o, const char *why, struct verr *e),
 	return rc;
 }
 
+/* An operator knows more than the table, but not that two may write. */
+static int
+promote(struct ha_outcome *o, const char *why, struct verr *e)
+{
+	const struct ha_state *s = &o->state;
+
+	if (s->pg == HA_PG_PRIMARY)
+		return 0;
+	if (s->pg != HA_PG_STANDBY)
+		return verr_set(e, VERR_CONFLICT,
+				"PostgreSQL is a '%s' here, no standby that "
+				"runs: there is nothing to promote\n"
+				"hint: voip-failover explain",
+				ha_role_word(s->pg));
+	if (o->facts.peer &
+	    (HA_PEER_PRIMARY | HA_PEER_NEWER | HA_PEER_OLDER | HA_PEER_ASTRAY))
+		return verr_set(
+			e, VERR_CONFLICT,
+			"the peer is '%s': two would write\n"
+			"hint: 'voip-failover switchover' on the primary, or "
+			"'voip-failover fence' here first",
+			ha_value_name(5, (size_t)__builtin_ctz(o->facts.peer)));
+	return ha_move_promote(o, why, e);
+}
+
 int
 ha_promote(const char *why, struct ha_outcome *o, struct verr *e)
 {
-	return do_one(ha_move_promote, why, o, e);
+	if (ha_patroni_refuses("promotion", "failover --candidate NODE", e) ==
+	    -1)
+		return -1;
+	return do_one(promote, why, o, e);
 }
 
 int
 ha_demote(const char *why, struct ha_outcome *o, struct verr *e)
 {
+	if (ha_patroni_refuses("demotion", "switchover", e) == -1)
+		return -1;
 	return do_one(ha_move_demote, why, o, e);
 }
 
@@ -69,8 +100,11 @@ int
 ha_fence_peer(const char *why, bool *by_command, struct ha_outcome *o,
 	      struct verr *e)
 {
-	int lock = ha_lock(LOCK_WAIT_MS, e), rc;
+	int lock, rc;
 
+	if (ha_patroni_refuses("fencing", "failover", e) == -1)
+		return -1;
+	lock = ha_lock(LOCK_WAIT_MS, e);
 	if (lock == -1)
 		return -1;
 	rc = ha_facts_gather(HA_ON_TICK, o, e);
@@ -109,8 +143,11 @@ int
 ha_come_back(const char *policy, bool *was_standby, struct ha_outcome *o,
 	     struct verr *e)
 {
-	int lock = ha_lock(LOCK_WAIT_MS, e), rc;
+	int lock, rc;
 
+	if (ha_patroni_refuses("rejoin", "reinit CLUSTER NODE", e) == -1)
+		return -1;
+	lock = ha_lock(LOCK_WAIT_MS, e);
 	if (lock == -1)
 		return -1;
 	rc = ha_facts_gather(HA_ON_TICK, o, e);
@@ -145,5 +182,7 @@ trust(struct ha_outcome *o, const char *why, struct verr *e)
 int
 ha_trust(const char *why, struct ha_outcome *o, struct verr *e)
 {
+	if (ha_patroni_refuses("unfence", "failover --candidate NODE", e) == -1)
+		return -1;
 	return do_one(trust, why, o, e);
 }

@@ -9,6 +9,7 @@
 
 #include "hafacts.h"
 
+/* A primary is left as it is; not while the peer writes: VERR_CONFLICT. */
 int ha_promote(const char *why, struct ha_outcome *o, struct verr *e);
 int ha_demote(const char *why, struct ha_outcome *o, struct verr *e);
 /* The peer's own word, or the fence command's. */

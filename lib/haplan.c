@@ -17,6 +17,8 @@ const struct ha_row ha_rows[] = {
 	/* event, pause, held, pg, mark, peer, witness, fence, policy */
 	{ { HA_ON_PEER, ANY, ANY, PG_MAY_WRITE, ANY, ANY, ANY, ANY, ANY },
 	  HA_DEMOTE, "the peer has the address and asks us to stop writing" },
+	{ { HA_ON_STALE, ANY, ANY, PG_MAY_WRITE, ANY, ANY, ANY, ANY, ANY },
+	  HA_DEMOTE, "this node stood still, and the peer writes by now" },
 	{ { ANY, HA_MAINTENANCE, ANY, ANY, ANY, ANY, ANY, ANY, ANY },
 	  HA_NOTHING, "maintenance: nothing is done by itself" },
 
@@ -140,7 +142,8 @@ static const char *const names[HA_FACTS] = {
 
 #define VALUES 10
 static const char *const values[HA_FACTS][VALUES] = {
-	{ "master", "backup", "fault", "stop", "tick", "isolated", "asked" },
+	{ "master", "backup", "fault", "stop", "tick", "isolated", "asked",
+	  "stale" },
 	{ "running", "maintenance" },
 	{ "not held", "held" },
 	{ "stopped primary", "stopped standby", "hung", "standby", "primary" },

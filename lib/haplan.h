@@ -24,6 +24,7 @@ enum ha_event {
 	HA_ON_TICK = 1 << 4,     /* nothing: look whether all is as it should */
 	HA_ON_ISOLATED = 1 << 5, /* neither peer nor witnesses for too long */
 	HA_ON_PEER = 1 << 6,     /* the peer asks us to stop writing */
+	HA_ON_STALE = 1 << 7,    /* we stood still, and the peer writes now */
 };
 
 /* Whether the address was ours when the event came. */
@@ -55,7 +56,7 @@ enum ha_peer {
 	HA_PEER_NEWER = 1 << 5,   /* a primary with a higher timeline */
 	HA_PEER_OLDER = 1 << 6,   /* a primary with a lower one */
 	HA_PEER_AHEAD = 1 << 7,   /* cannot write; knows a higher timeline */
-	HA_PEER_BEHIND = 1 << 9,  /* off; knows only lower timelines */
+	HA_PEER_BEHIND = 1 << 9,  /* no primary; lacks what we have, stopped */
 	HA_PEER_ASTRAY = 1 << 8,  /* another system identifier: not our pair */
 };
 

@@ -3,6 +3,7 @@
 #include "conf.h"
 #include "hafollow_private.h"
 #include "hanode.h"
+#include "hapatroni.h"
 #include "hapeer.h"
 #include "log.h"
 
@@ -60,6 +61,10 @@ on_question_demote(struct question *q)
 {
 	struct follow *f = q->follow;
 
+	if (ha_is_patroni()) {
+		question_answer(q, 409, "Patroni decides here who writes");
+		return;
+	}
 	if (f->demand) {
 		question_answer(q, 409, "already asked");
 		return;

@@ -101,10 +101,15 @@ recover_alone(struct verr *e)
 	return run("postgres", words, e);
 }
 
-/* Nothing more is written to a server that was stopped cleanly: after a
- * switchover it has not diverged. */
-static bool
-was_stopped_cleanly(void)
+enum end { CLEAN, STANDBY, CRASHED };
+
+/*
+ * How the server ended.  After a clean stop nothing was written that the
+ * standby lacks.  A standby that was killed has written nothing of its own, and
+ * must not: a recovery without standby.signal would end on its timeline.
+ */
+static enum end
+how_it_ended(void)
 {
 	static const char label[] = "Database cluster state:";
 	struct buf said = BUF_INIT;
@@ -113,19 +118,23 @@ was_stopped_cleanly(void)
 	const char *const words[] = { path, data_directory(), NULL };
 	const char *const environment[] = { "LC_ALL=C", NULL };
 	const char *state = NULL;
-	bool clean;
+	enum end end = CRASHED;
 
 	snprintf(path, sizeof(path), "%s/pg_controldata",
 		 conf_str("postgresql_bin_dir"));
 	if (command_run_words(words, environment, STREAM_MS, &said, &ignored) ==
 	    0)
 		state = strstr(said.data, label);
-	if (state)
+	if (state) {
 		state += strlen(label);
-	clean = state &&
-		strncmp(state + strspn(state, " "), "shut down", 9) == 0;
+		state += strspn(state, " ");
+		if (strncmp(state, "shut down", 9) == 0)
+			end = CLEAN;
+		else if (strncmp(state, "in archive recovery", 19) == 0)
+			end = STANDBY;
+	}
 	buf_release(&said);
-	return clean;
+	return end;
 }
 
 static int
@@ -137,11 +146,15 @@ rewind_directory(struct verr *e)
 		"--no-ensure-shutdown", NULL,
 	};
 
+	enum end end = how_it_ended();
+
+	if (end == STANDBY)
+		return 0;
 	if (checkpoint_peer(e) == -1)
 		return verr_wrap(e, "checkpoint on the peer");
 	/* Its own recovery is a primary's; the marker in state.json keeps
 	 * everybody else from a start meanwhile. */
-	if (!was_stopped_cleanly() &&
+	if (end == CRASHED &&
 	    (pg_unmark_standby(e) == -1 || recover_alone(e) == -1))
 		return -1;
 	return run("pg_rewind", words, e);

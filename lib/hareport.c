@@ -5,8 +5,12 @@
 #include <string.h>
 
 #include "conf.h"
+#include "haadvice.h"
+#include "haduty.h"
 #include "hafacts.h"
 #include "hamaintenance.h"
+#include "hanode.h"
+#include "hapatroni.h"
 #include "hasalvageset.h"
 #include "log.h"
 #include "pgreport.h"
@@ -73,15 +77,61 @@ tell_salvage(const char *path, const char *words, bool waits, void *arg)
 	tell(arg, "salvage", name ? name + 1 : path, "waits", detail);
 }
 
+static void
+tell_service(const char *name, const char *state, void *arg)
+{
+	tell(arg, "service", name, state, NULL);
+}
+
+/* The pair is Patroni's: what it says, and what that means for us. */
+static void
+report_patroni(struct out *out)
+{
+	struct ha_kept k = { .held = false };
+	struct verr ignored = VERR_INIT;
+	const struct ha_row *row;
+	struct ha_patroni p;
+	char name[64], timeline[24];
+	const char *cells[PGREPORT_COLUMNS] = {
+		[PGREPORT_KIND] = "patroni",
+		[PGREPORT_NAME] = conf_str("patroni_address"),
+		[PGREPORT_ROLE] = p.role,
+		[PGREPORT_STATE] = p.state,
+	};
+
+	ha_kept_load(&k, &ignored);
+	ha_node_name(name, sizeof(name));
+	tell(out, "vrrp", name, ha_vrrp_word(k.vrrp),
+	     k.held ? "has the address" : "without the address");
+	ha_patroni_ask(&p);
+	snprintf(timeline, sizeof(timeline), "%" PRId64, p.timeline);
+	if (p.timeline)
+		cells[PGREPORT_TIMELINE] = timeline;
+	if (!p.answers)
+		cells[PGREPORT_STATE] = "silent";
+	cells[PGREPORT_DETAIL] = !p.answers ? p.why
+				 : p.leader ? "has the leader's lock"
+					    : "not the leader";
+	out_row(out, cells);
+	ha_duty_each(tell_service, out);
+	row = ha_patroni_plan(&p, k.vrrp == HA_VRRP_MASTER, k.held);
+	tell(out, "next", name, ha_action_word(row->action), row->why);
+}
+
 void
 ha_report(struct out *out)
 {
+	struct ha_advice advice;
 	struct ha_maintenance m;
 	struct verr why = VERR_INIT;
 	const struct ha_row *row;
 	const struct ha_kept *k;
 	struct ha_outcome o;
 
+	if (ha_is_patroni()) {
+		report_patroni(out);
+		return;
+	}
 	if (!*conf_str("peer_address"))
 		return;
 	if (ha_facts_gather(HA_ON_TICK, &o, &why) == -1) {
@@ -90,7 +140,9 @@ ha_report(struct out *out)
 	}
 	k = &o.state.kept;
 	tell(out, "vrrp", o.state.name, ha_vrrp_word(k->vrrp),
-	     k->held ? "has the address" : "without the address");
+	     k->held     ? "has the address"
+	     : k->wanted ? "has the address, not yet acted upon"
+			 : "without the address");
 	if (ha_is_maintenance(&m))
 		tell(out, "maintenance", m.by, "on", m.reason);
 	if (k->fenced)
@@ -101,6 +153,11 @@ ha_report(struct out *out)
 	tell_peer(out, &o);
 	if (ha_salvage_list(tell_salvage, out, &why) == -1)
 		log_warning("%s", why.msg);
+	ha_duty_each(tell_service, out);
+	if (*k->refused)
+		tell(out, "refused", o.state.name, NULL, k->refused);
 	row = ha_plan(&o.facts);
 	tell(out, "next", o.state.name, ha_action_word(row->action), row->why);
+	ha_advise(&o, &advice);
+	tell(out, "pair", o.state.name, advice.word, advice.text);
 }

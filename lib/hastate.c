@@ -61,6 +61,7 @@ static const struct member {
 }, kept_members[] = {
 	MEMBER(VRRP, ha_kept, vrrp),
 	MEMBER(TRUTH, ha_kept, held),
+	MEMBER(TRUTH, ha_kept, wanted),
 	MEMBER(TRUTH, ha_kept, fenced),
 	MEMBER(TRUTH, ha_kept, trusted),
 	MEMBER(NUMBER, ha_kept, base),
@@ -68,6 +69,7 @@ static const struct member {
 	MEMBER(TEXT, ha_kept, doing),
 	MEMBER(TEXT, ha_kept, step),
 	MEMBER(TEXT, ha_kept, id),
+	MEMBER(TEXT, ha_kept, refused),
 	{ .name = NULL },
 };
 /* clang-format on */
@@ -371,7 +373,10 @@ ha_peer_of(const struct ha_state *own, const struct ha_state *peer)
 	}
 	if (latest(peer) > latest(own))
 		return HA_PEER_AHEAD;
-	if (peer->pg == HA_PG_STANDBY)
+	/* One that waits for what only we have, stopped as we are. */
+	if (peer->pg == HA_PG_STANDBY &&
+	    (!(own->pg & (HA_PG_DOWN_PRIMARY | HA_PG_DOWN_STANDBY)) ||
+	     latest(peer) >= latest(own)))
 		return HA_PEER_STANDBY;
 	return latest(peer) < latest(own) ? HA_PEER_BEHIND : HA_PEER_OFF;
 }

@@ -32,6 +32,7 @@ enum ha_vrrp {
 struct ha_kept {
 	enum ha_vrrp vrrp;  /* the last that keepalived told */
 	bool held;          /* MASTER was acted upon, and not yet its end */
+	bool wanted;        /* MASTER was told, and not yet acted upon */
 	bool fenced;        /* stopped as a primary: may not start as one */
 	bool trusted;       /* an operator says that it may */
 	int64_t base;       /* timeline when the pair was last seen in sync */
@@ -40,6 +41,7 @@ struct ha_kept {
 	char doing[16];     /* action at work, from intent to done, or "" */
 	char step[32];      /* of it */
 	char id[40];        /* of it */
+	char refused[128];  /* why, the last time, or "" */
 };
 
 struct ha_state {

@@ -5,19 +5,25 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "haduty.h"
 #include "hajournal.h"
+#include "hamaintenance.h"
 #include "hamove.h"
 #include "hanode.h"
+#include "hapatroni.h"
 #include "hapeer.h"
 #include "harejoin.h"
+#include "haresume.h"
 #include "hasync.h"
 #include "log.h"
+#include "pairfile.h"
 #include "pgcontrol.h"
 
 /* One transition waits for another one. */
 #define LOCK_WAIT_MS INT64_C(60000)
 /* After asking the peer the facts are looked at again. */
-#define ROUNDS 4
+#define ROUNDS  4
+#define TEND_MS INT64_C(2000)
 
 /*
  * While the pair streams both remember its timeline, from which promotions are
@@ -69,6 +75,21 @@ fence(struct ha_outcome *o, const char *why, struct verr *e)
 
 /* --- transitions ------------------------------------------------------ */
 
+/* Looked at again and again: told when it is something else. */
+static int
+refuse(struct ha_outcome *o, const char *why, struct verr *e)
+{
+	struct ha_kept *k = &o->state.kept;
+
+	if (strcmp(k->refused, why) != 0) {
+		snprintf(k->refused, sizeof(k->refused), "%s", why);
+		if (ha_journal_note(k, "refuse", why, e) == -1 ||
+		    ha_kept_save(k, e) == -1)
+			return -1;
+	}
+	return verr_set(e, VERR_CONFLICT, "refused: %s", why);
+}
+
 /* False when the facts must be looked at again. */
 static bool
 act(struct ha_outcome *o, int *rc, struct verr *e)
@@ -76,6 +97,8 @@ act(struct ha_outcome *o, int *rc, struct verr *e)
 	const char *why = o->row->why;
 
 	*rc = 0;
+	if (o->row->action != HA_REFUSE)
+		*o->state.kept.refused = '\0';
 	switch (o->row->action) {
 	case HA_HOLD:
 		*rc = ha_move_hold(o, why, e);
@@ -101,8 +124,7 @@ act(struct ha_outcome *o, int *rc, struct verr *e)
 		*rc = ask(e);
 		return *rc == -1;
 	case HA_REFUSE:
-		*rc = verr_set(e, VERR_CONFLICT, "refused: %s", why);
-		ha_journal_note(&o->state.kept, "refuse", why, e);
+		*rc = refuse(o, why, e);
 		break;
 	case HA_NOTHING:
 	case HA_WAIT:
@@ -118,32 +140,74 @@ static int
 remember(struct ha_outcome *o, enum ha_vrrp vrrp, struct verr *e)
 {
 	struct ha_kept *k = &o->state.kept;
+	bool wanted = vrrp == HA_VRRP_MASTER && !k->held;
 
-	if (*k->doing && ha_journal_note(k, "resume", k->doing, e) == -1)
+	if (ha_resume(k, e) == -1)
 		return -1;
-	if ((vrrp == HA_VRRP_NONE || k->vrrp == vrrp) && !*k->doing)
+	if (vrrp == HA_VRRP_NONE || (k->vrrp == vrrp && k->wanted == wanted))
 		return 0;
-	if (vrrp != HA_VRRP_NONE)
-		k->vrrp = vrrp;
-	*k->doing = *k->step = '\0';
+	k->vrrp = vrrp;
+	k->wanted = wanted;
 	return ha_kept_save(k, e);
+}
+
+/*
+ * Keepalived says a thing once.  What could not be done then, or was cut off,
+ * is done as soon as it can be, as long as that is its last word.
+ */
+static void
+want(struct ha_outcome *o)
+{
+	static const enum ha_event lost[HA_VRRPS] = {
+		[HA_VRRP_BACKUP] = HA_ON_BACKUP,
+		[HA_VRRP_FAULT] = HA_ON_FAULT,
+		[HA_VRRP_STOP] = HA_ON_STOP,
+	};
+	struct ha_facts *f = &o->facts;
+
+	if (f->event == HA_ON_TICK && f->held == HA_HELD &&
+	    lost[o->state.kept.vrrp])
+		f->event = lost[o->state.kept.vrrp];
+	if (f->event == HA_ON_TICK && o->state.kept.wanted &&
+	    f->held == HA_NOT_HELD &&
+	    (f->pg == HA_PG_STANDBY || f->pg == HA_PG_PRIMARY) &&
+	    pairfile_vrrp() == HA_VRRP_MASTER)
+		f->event = HA_ON_MASTER;
+}
+
+/* A standby that streams is what a node that was fenced is to become. */
+static int
+clear_marker(struct ha_outcome *o, struct verr *e)
+{
+	struct ha_state *s = &o->state;
+
+	if (s->pg != HA_PG_STANDBY || !s->streaming || s->kept.held ||
+	    (!s->kept.fenced && !s->kept.trusted))
+		return 0;
+	s->kept.fenced = s->kept.trusted = false;
+	return ha_kept_save(&s->kept, e);
 }
 
 int
 ha_transition(enum ha_event event, enum ha_vrrp vrrp, bool silent,
 	      struct ha_outcome *o, struct verr *e)
 {
-	int lock = ha_lock(LOCK_WAIT_MS, e), rc = -1;
+	int lock, rc = -1;
 	bool ended = false;
 
+	if (ha_is_patroni())
+		return ha_patroni_transition(event, vrrp, o, e);
+	lock = ha_lock(LOCK_WAIT_MS, e);
 	if (lock == -1)
 		return -1;
 	for (int round = 0; round < ROUNDS && !ended; round++) {
 		if (ha_facts_gather_now(event, silent, o, e) == -1 ||
 		    remember(o, vrrp, e) == -1)
 			break;
+		want(o);
 		o->row = ha_plan(&o->facts);
-		if (event == HA_ON_TICK && keep_base(o, e) == -1)
+		if (event == HA_ON_TICK &&
+		    (keep_base(o, e) == -1 || clear_marker(o, e) == -1))
 			break;
 		ended = act(o, &rc, e);
 	}
@@ -151,6 +215,50 @@ ha_transition(enum ha_event event, enum ha_vrrp vrrp, bool silent,
 		rc = verr_set(e, VERR_CONFLICT,
 			      "the peer still writes although it was asked to "
 			      "stop");
+	close(lock);
+	return rc;
+}
+
+/* What a standby holds back for a peer that has a slot of its own there. */
+static int
+drop_slot(struct verr *e)
+{
+	const struct db_param p[] = { DB_TEXT(conf_str("peer_slot")) };
+	struct db *db;
+	int rc;
+
+	if (!*conf_str("peer_slot"))
+		return 0;
+	db = ha_node_connection(TEND_MS, e);
+	rc = db ? db_query(db, NULL,
+			   "select pg_drop_replication_slot(slot_name)"
+			   " from pg_replication_slots where slot_name = $1"
+			   " and not active and slot_type = 'physical'",
+			   1, p, e)
+		: -1;
+	db_free(db);
+	return rc;
+}
+
+int
+ha_tend(struct verr *e)
+{
+	struct ha_state s = { 0 };
+	struct verr ignored = VERR_INIT;
+	int lock = ha_lock(0, &ignored), rc;
+
+	/* Whoever has the lock sees to it. */
+	if (lock == -1)
+		return 0;
+	s.maintenance = ha_is_maintenance(NULL);
+	rc = ha_kept_load(&s.kept, e);
+	if (rc == 0)
+		rc = ha_state_look(&s, TEND_MS, e);
+	if (rc == 0 && ha_duty_is_due(&s)) {
+		rc = ha_duty_take(ha_duty_of(&s), e);
+		if (rc == 0 && s.pg == HA_PG_STANDBY)
+			rc = drop_slot(e);
+	}
 	close(lock);
 	return rc;
 }

@@ -16,4 +16,11 @@
 int ha_transition(enum ha_event event, enum ha_vrrp vrrp, bool silent,
 		  struct ha_outcome *o, struct verr *e);
 
+/*
+ * The services that this node should run by what it is now, see haduty.h; with
+ * the lock, when nobody has it.  May take long, and may be killed at any
+ * moment: it is done again.
+ */
+int ha_tend(struct verr *e);
+
 #endif

@@ -11,9 +11,11 @@
 #include "conf.h"
 #include "db.h"
 #include "hadrain.h"
+#include "haduty.h"
 #include "hafacts.h"
 #include "hajournal.h"
 #include "hanode.h"
+#include "hapatroni.h"
 #include "hapeer.h"
 #include "log.h"
 #include "loop.h"
@@ -287,7 +289,6 @@ check_all(struct checks *c, struct verr *e)
 static int
 hand_over(struct ha_journal *j, struct ha_state *s, struct verr *e)
 {
-	const char *services = conf_str("failover_services");
 	struct ha_state now = { 0 };
 	long calls = 0;
 
@@ -296,7 +297,7 @@ hand_over(struct ha_journal *j, struct ha_state *s, struct verr *e)
 	if (calls)
 		log_warning("%ld calls go on and will end", calls);
 	if (ha_journal_step(j, "stop services", e) == -1 ||
-	    services_stop_all(services, e) == -1)
+	    ha_duty_take(HA_DUTY_NONE, e) == -1)
 		return -1;
 	s->kept.fenced = true;
 	if (ha_journal_step(j, "stop postgresql", e) == -1 || pg_stop(e) == -1)
@@ -326,8 +327,7 @@ take_back(struct ha_journal *j, struct ha_state *s)
 	    pg_unmark_standby(&e) == -1 ||
 	    (services_status(conf_str("postgresql_service"), &e) != 1 &&
 	     pg_start(&e) == -1) ||
-	    services_start_all(conf_str("failover_services"), &e) == -1 ||
-	    ha_drain_undo(&e) == -1)
+	    ha_duty_take(HA_DUTY_PRIMARY, &e) == -1 || ha_drain_undo(&e) == -1)
 		log_error("%s", e.msg);
 }
 
@@ -449,7 +449,8 @@ ha_cmd_switchover(int argc, const char **argv, struct verr *e)
 
 	(void)argc;
 	(void)argv;
-	if (out_format_from_options(&format, e) == -1)
+	if (out_format_from_options(&format, e) == -1 ||
+	    ha_patroni_refuses("switchover", "switchover", e) == -1)
 		return -1;
 	if (ha_dry_run) {
 		c.out = out_begin(stdout, format, columns, 3, e);

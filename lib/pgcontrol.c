@@ -128,6 +128,18 @@ pg_kill(int64_t patience_ms, struct verr *e)
 	return left;
 }
 
+int
+pg_freeze(struct verr *e)
+{
+	return signal_all(SIGSTOP, e) == -1 ? -1 : 0;
+}
+
+int
+pg_thaw(struct verr *e)
+{
+	return signal_all(SIGCONT, e) == -1 ? -1 : 0;
+}
+
 /* --- the data directory ----------------------------------------------- */
 
 static void

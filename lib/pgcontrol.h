@@ -19,6 +19,9 @@
  * Nothing runs: 0 at once.
  */
 int pg_kill(int64_t patience_ms, struct verr *e);
+/* All of it stands still, and goes on: what is asked of it waits. */
+int pg_freeze(struct verr *e);
+int pg_thaw(struct verr *e);
 /* Any start from now on is that of a standby, which writes nothing. */
 int pg_mark_standby(struct verr *e);
 int pg_unmark_standby(struct verr *e);

@@ -8,7 +8,6 @@
 #include "conf.h"
 #include "log.h"
 
-#define SERVICES_MAX 32
 /* How long to ask; the answer is not worth more. */
 #define STATUS_MS INT64_C(5000)
 
@@ -85,9 +84,8 @@ services_status(const char *name, struct verr *e)
 	return status == -1 ? -1 : status == 0;
 }
 
-/* The names of a list, borrowed from `copy`. */
-static size_t
-split(char *copy, const char **names)
+size_t
+services_split(char *copy, const char *names[SERVICES_MAX])
 {
 	char *save = NULL;
 	size_t n = 0;
@@ -103,6 +101,7 @@ int
 services_start_all(const char *list, struct verr *e)
 {
 	const char *names[SERVICES_MAX];
+	bool started[SERVICES_MAX] = { false };
 	char *copy = strdup(list);
 	struct verr ignored = VERR_INIT;
 	size_t n, i;
@@ -110,13 +109,17 @@ services_start_all(const char *list, struct verr *e)
 
 	if (!copy)
 		return verr_set(e, VERR_RETRY, "out of memory");
-	n = split(copy, names);
-	for (i = 0; i < n && rc == 0; i++)
+	n = services_split(copy, names);
+	for (i = 0; i < n && rc == 0; i++) {
+		if (services_status(names[i], &ignored) == 1)
+			continue;
 		rc = services_start(names[i], e);
-	if (rc == -1)
-		for (i--; i-- > 0;)
-			if (services_stop(names[i], &ignored) == -1)
-				log_warning("%s", ignored.msg);
+		started[i] = rc == 0;
+	}
+	for (; rc == -1 && i > 0; i--)
+		if (started[i - 1] &&
+		    services_stop(names[i - 1], &ignored) == -1)
+			log_warning("%s", ignored.msg);
 	free(copy);
 	return rc;
 }
@@ -131,7 +134,7 @@ services_stop_all(const char *list, struct verr *e)
 
 	if (!copy)
 		return verr_set(e, VERR_RETRY, "out of memory");
-	n = split(copy, names);
+	n = services_split(copy, names);
 	while (n-- > 0) {
 		struct verr why = VERR_INIT;
 

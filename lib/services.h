@@ -8,9 +8,11 @@
 #ifndef SERVICES_H
 #define SERVICES_H
 
-#include <stdbool.h>
+#include <stddef.h>
 
 #include "verr.h"
+
+#define SERVICES_MAX 32
 
 int services_start(const char *name, struct verr *e);
 int services_stop(const char *name, struct verr *e);
@@ -20,11 +22,15 @@ int services_kill(const char *name, struct verr *e);
 int services_status(const char *name, struct verr *e);
 
 /*
- * Those of a list (a setting's text, separated by spaces) in their order; when
- * one does not start, those before it are stopped again, the last first.
+ * Those of a list (a setting's text, separated by spaces) in their order; what
+ * runs is left as it is.  When one does not start, those that were started
+ * before it are stopped again, the last first.
  */
 int services_start_all(const char *list, struct verr *e);
 /* The last first; goes on after a failure and returns the first one. */
 int services_stop_all(const char *list, struct verr *e);
+
+/* The names of a list, borrowed from `copy`, which is cut up. */
+size_t services_split(char *copy, const char *names[SERVICES_MAX]);
 
 #endif

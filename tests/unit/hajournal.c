@@ -188,6 +188,10 @@ test_what_the_peer_is(void)
 		{ HA_PG_DOWN_PRIMARY, HA_PG_DOWN_STANDBY, 0, 0, 0, 1,
 		  HA_PEER_AHEAD },
 		{ HA_PG_STANDBY, HA_PG_DOWN_PRIMARY, 4, 0, 0, 4, HA_PEER_OFF },
+		/* It has the address, and lacks what we have. */
+		{ HA_PG_DOWN_STANDBY, HA_PG_STANDBY, 0, 11, 10, 10,
+		  HA_PEER_BEHIND },
+		{ HA_PG_PRIMARY, HA_PG_STANDBY, 4, 4, 3, 3, HA_PEER_STANDBY },
 		/* A promotion of ours that came to nothing. */
 		{ HA_PG_STANDBY, HA_PG_PRIMARY, 3, 4, 3, 3, HA_PEER_PRIMARY },
 		/* It may wake up. */

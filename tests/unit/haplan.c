@@ -8,6 +8,7 @@
 #define MAY_WRITE    (HA_PG_PRIMARY | HA_PG_HUNG)
 #define PG_DOWN      (HA_PG_DOWN_PRIMARY | HA_PG_DOWN_STANDBY)
 #define PEER_WRITES  (HA_PEER_PRIMARY | HA_PEER_NEWER | HA_PEER_OLDER)
+#define DEMANDS      (HA_ON_PEER | HA_ON_STALE)
 #define ROWS         64
 
 static bool reached[ROWS];
@@ -73,7 +74,7 @@ stale_side_stops(const struct ha_facts *f, enum ha_action a)
 static bool
 maintenance_does_nothing(const struct ha_facts *f, enum ha_action a)
 {
-	bool demand = f->event == HA_ON_PEER && (f->pg & MAY_WRITE);
+	bool demand = (f->event & DEMANDS) && (f->pg & MAY_WRITE);
 
 	return f->pause == HA_RUNNING || a == (demand ? HA_DEMOTE : HA_NOTHING);
 }
@@ -82,7 +83,7 @@ maintenance_does_nothing(const struct ha_facts *f, enum ha_action a)
 static bool
 asked_primary_stops(const struct ha_facts *f, enum ha_action a)
 {
-	return f->event != HA_ON_PEER || !(f->pg & MAY_WRITE) || a == HA_DEMOTE;
+	return !(f->event & DEMANDS) || !(f->pg & MAY_WRITE) || a == HA_DEMOTE;
 }
 
 static bool
@@ -211,7 +212,7 @@ test_words(void)
 {
 	for (int a = 0; a < HA_ACTIONS; a++)
 		CHECK(ha_action_word((enum ha_action)a) != NULL);
-	CHECK(ha_value_name(0, 7) == NULL);
+	CHECK(ha_value_name(0, 8) == NULL);
 	CHECK(ha_value_name(5, 10) == NULL);
 	CHECK_STR(ha_value_name(5, 8), "astray");
 	CHECK(ha_value_name(0, 1000) == NULL);
@@ -223,7 +224,7 @@ main(void)
 	unsigned bits[HA_FACTS] = { 0 };
 
 	walk(bits, 0);
-	CHECK(combinations == 7 * 2 * 2 * 5 * 3 * 10 * 3 * 2 * 2);
+	CHECK(combinations == 8 * 2 * 2 * 5 * 3 * 10 * 3 * 2 * 2);
 	test_no_row_is_dead();
 	test_words();
 	return unit_end();
