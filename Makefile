@@ -115,7 +115,7 @@ check-ha: tests
 	@RUNS='$(or $(RUNS),1)' BUILD='$(abspath $(BUILD))' tests/ha/run $(FAULT)
 
 check-ha-long: tests
-	@RUNS='$(or $(RUNS),10)' BUILD='$(abspath $(BUILD))' RESULT='$(abspath $(BUILD))/ha-results.md' tests/ha/run $(FAULT)
+	@BUILD='$(abspath $(BUILD))' RESULT='$(CURDIR)/tests/ha/RESULTS.md' tests/ha/run long
 
 demo: all $(BUILD)/tool/fsplay
 	@BUILD='$(abspath $(BUILD))' tests/demo/run

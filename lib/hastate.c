@@ -54,6 +54,7 @@ static const struct member {
 	MEMBER(TEXT, ha_state, system_id),
 	MEMBER(TEXT, ha_state, upstream),
 	MEMBER(TEXT, ha_state, sync_standbys),
+	MEMBER(TRUTH, ha_state, marked),
 	MEMBER(TRUTH, ha_state, maintenance),
 	MEMBER(TEXT, ha_state, health),
 	MEMBER(TEXT, ha_state, why),
@@ -332,6 +333,7 @@ ha_state_look(struct ha_state *s, int64_t timeout_ms, struct verr *e)
 	if (pgnode_postmaster(conf_str("postgresql_data_directory"),
 			      &postmaster, e) == -1)
 		return -1;
+	s->marked = postmaster.standby;
 	/* One that is being salvaged from is as good as stopped. */
 	if (postmaster.pid && !postmaster.alone)
 		s->pg = HA_PG_HUNG;
@@ -364,8 +366,11 @@ ha_peer_of(const struct ha_state *own, const struct ha_state *peer)
 			return HA_PEER_PRIMARY;
 		return peer->timeline > ours ? HA_PEER_NEWER : HA_PEER_OLDER;
 	case HA_PG_HUNG:
-		/* It may wake up, and write. */
-		return HA_PEER_PRIMARY;
+		/* It may wake up, and write; but not a standby that waits for
+		 * WAL before it answers. */
+		if (!peer->marked)
+			return HA_PEER_PRIMARY;
+		break;
 	case HA_PG_STANDBY:
 	case HA_PG_DOWN_STANDBY:
 	case HA_PG_DOWN_PRIMARY:

@@ -56,6 +56,7 @@ struct ha_state {
 	char system_id[24];
 	char upstream[128];
 	char sync_standbys[256];
+	bool marked; /* it does not answer, and would start as a standby */
 	bool maintenance;
 	char health[16]; /* verdict: "fit", "held", "unfit" or "unknown" */
 	char why[256];   /* why PostgreSQL does not answer, or "" */

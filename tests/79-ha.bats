@@ -12,8 +12,10 @@ setup_file() {
 	export top=$PWD build=$BUILD
 	load ha.bash
 	# A busy machine is late, and nobody who is late is dead.
-	ha_settings='peer_timeout=3s
-		witness_timeout=3s'
+	ha_settings='peer_timeout=2s
+		witness_timeout=2s
+		rejoin_policy=reclone
+		rejoin_copies=99'
 	ha_build
 	export ha
 }
@@ -29,6 +31,7 @@ setup() {
 	load helper
 	load ha.bash
 	load ha/fault.bash
+	load ha/client.bash
 	ha_turn=$BATS_TEST_NUMBER ha_writers=()
 	ha_settle
 	ha_write
@@ -41,121 +44,136 @@ teardown() {
 	rm -f "$ha"/writer.*
 }
 
-# The other node takes over.
-moves() {
-	ha_fault "$1" "$p"
-	ha_await ha_written_by "$s"
+# A pair with other settings.
+ha_anew() { # NAME=VALUE...
+	ha_stop_writing
+	ha_down
+	declare -g "$@"
+	ha_settle
+	ha_write
 }
 
-# The former primary comes back by itself as a standby.  On a machine that
-# stands still for a second the address may have moved more than once.
-comes_back() {
-	ha_await ha_is_settled
-	ha_stop_writing
-	ha_one_writer
+# On a machine that stands still for a second the address may have moved more
+# than once.
+primary() {
+	ha_has_vip 1 && echo 1 || echo 2
+}
+
+keeps_all() {
+	ha_survive "$1"
+	[ "$(ha_lost "$(primary)")" -eq 0 ]
 }
 
 synchronous() {
 	[ "$(ha_sql "$1" 'show synchronous_standby_names')" = 'ANY 1 (*)' ]
 }
 
-only() {
-	[ "$(ha_primaries)" = "$1" ]
-}
-
-primary() {
-	ha_has_vip 1 && echo 1 || echo 2
-}
-
 @test "a killed postmaster: the other writes, this one comes back" {
-	moves kill9
-	comes_back
+	ha_survive kill9
 }
 
 @test "a frozen postmaster: the other writes, this one comes back" {
-	moves freeze
-	comes_back
+	ha_survive freeze
 }
 
 @test "PostgreSQL stopped: the other writes, nothing is lost" {
-	moves stop
-	comes_back
-	[ "$(ha_lost "$(primary)")" -eq 0 ]
+	keeps_all stop
 }
 
 @test "keepalived stopped: the other writes; started again it is BACKUP" {
-	moves keepalived-stop
-	ha_await ha_is_standby "$p"
-	ha_start_keepalived "$p"
-	comes_back
-	[ "$(ha_lost "$(primary)")" -eq 0 ]
-}
-
-@test "a dead node: the other writes; switched on it is the standby" {
-	moves death
-	ha_boot "$p"
-	comes_back
-}
-
-@test "a cable out: the node stops by itself, in again it is the standby" {
-	moves cable
-	ha_await only "$s"
-	ha_heal
-	comes_back
-}
-
-@test "a switch that drops all: the node stops, healed it is the standby" {
-	moves silent
-	ha_await grep -q 'isolated state=yes' "$ha/n$p/failover.log"
-	ha_heal
-	comes_back
+	keeps_all keepalived-stop
+	run -1 ha_has_vip "$p"
 }
 
 @test "keepalived killed: the address is on both, only one writes" {
-	moves keepalived-kill
-	ha_await ha_is_standby "$p"
-	ha_start_keepalived "$p"
-	comes_back
+	ha_survive keepalived-kill
 }
 
-@test "voip-healthd killed: its last word does not count for long" {
-	moves health-kill
-	ha_start_health "$p"
-	comes_back
-}
-
-@test "voip-healthd frozen: its last word does not count for long" {
-	moves health-freeze
-	kill -CONT "$(ha_pid "$p" health)"
-	comes_back
+@test "a dead node: the other writes; switched on it is the standby" {
+	ha_survive death
 }
 
 @test "both dead at once: switched on they are a pair" {
-	ha_fault both "$p"
-	ha_boot 1
-	ha_boot 2
-	comes_back
+	ha_survive both
+}
+
+@test "a cable out: the node stops by itself, in again it is the standby" {
+	ha_survive cable
+}
+
+@test "a switch that drops all: the node stops, healed it is the standby" {
+	ha_survive silent
+}
+
+@test "a node that is not heard: the other writes, one at a time" {
+	ha_survive mute
+}
+
+@test "a node that does not hear: it goes on" {
+	ha_survive deaf
+}
+
+@test "voip-healthd killed: its last word does not count for long" {
+	ha_survive health-kill
+}
+
+@test "voip-healthd frozen: its last word does not count for long" {
+	ha_survive health-freeze
+}
+
+@test "its files deleted: voip-healthd writes them again, nothing moves" {
+	ha_survive health-delete
+	[ "$(primary)" = "$p" ]
 }
 
 @test "switched on without voip-healthd a node does not take the address" {
-	ha_fault death "$p"
-	ha_await ha_written_by "$s"
-	ha_boot "$p" blind
-	ha_await ha_is_standby "$p"
-	ha_await grep -q 'Entering FAULT STATE' "$ha/n$p/keepalived.log"
-	run -1 ha_has_vip "$p"
-	ha_start_health "$p"
-	comes_back
+	ha_survive blind
+}
+
+@test "voip-failover killed before it has promoted: it goes on" {
+	ha_survive promote-5
+}
+
+@test "voip-failover killed when it has promoted: it goes on" {
+	ha_survive promote-7
+}
+
+@test "voip-failover killed while it demotes: it goes on" {
+	ha_survive demote-4
+}
+
+@test "twenty random sequences of states: one writer, and a pair at the end" {
+	local seed
+	for ((seed = 1; seed <= 20; seed++)); do
+		ha_play $seed 4
+		[ $((seed % 5)) -ne 0 ] || ha_await ha_is_settled
+	done
+	ha_stop_writing
+	ha_one_writer
+	ha_one_reader
 }
 
 @test "the line between the nodes cut, commits synchronous: none is lost" {
 	ha_sql "$p" "alter system set synchronous_standby_names = 'ANY 1 (*)'"
 	ha_sql "$p" 'select pg_reload_conf()'
 	ha_await synchronous "$p"
-	moves between
-	ha_heal
-	comes_back
-	[ "$(ha_lost "$(primary)")" -eq 0 ]
+	keeps_all between
 	ha_sql "$(primary)" 'alter system reset synchronous_standby_names'
 	ha_sql "$(primary)" 'select pg_reload_conf()'
+}
+
+# The last ones: each has a pair of its own.
+@test "a clock that jumps hides no demotion; a full disk moves the address" {
+	ha_anew ha_clock=yes ha_small=yes
+	ha_survive clock
+	ha_settle
+	ha_write
+	ha_survive disk
+	ha_down
+}
+
+@test "the plain template: a script each second and notify" {
+	ha_anew ha_template=keepalived-notify.conf
+	ha_survive kill9
+	ha_down
 }

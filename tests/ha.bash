@@ -6,6 +6,10 @@
 #                       has the address when it returns
 #   ha_down             stops everything and removes the namespaces
 #   ha_remove           the directory, too
+#   ha_small=yes        before ha_up: disks that can be filled
+#   ha_clock=yes        before ha_up: $ha/nN/clock is what the clock of node N
+#                       has more, such as +3600
+#   ha_template=FILE    before ha_up: of ha/, for keepalived
 #   ha_settle           as ha_up, unless the pair is well already; $p is the
 #                       number of the primary, $s of the other
 #   ha_node N COMMAND   on node N, as the user of PostgreSQL
@@ -69,19 +73,19 @@ ha_pg_conf() { # N
 
 	own=$(ha_address "$1")
 	peer=$(ha_address $((3 - $1)))
+	cat "$top/ha/postgresql.conf"
 	cat <<-CONF
 	cluster_name = 'node$1'
-	data_directory = '$ha/data/n$1'
+	data_directory = '$ha/disk$1/data'
 	hba_file = '$ha/pg_hba.conf'
 	listen_addresses = '*'
 	unix_socket_directories = '$ha/n$1'
 	max_connections = 60
 	shared_buffers = 16MB
-	wal_log_hints = on
-	wal_keep_size = 256MB
+	wal_keep_size = 128MB
 	max_slot_wal_keep_size = 1GB
-	wal_retrieve_retry_interval = 100ms
-	synchronous_standby_names = ''
+	max_wal_size = 64MB
+	min_wal_size = 32MB
 	logging_collector = off
 	# own address $own, peer $peer
 	CONF
@@ -104,7 +108,7 @@ ha_ctl() { # N ARGUMENT...: pg_ctl within the namespace
 	local n=$1
 
 	shift
-	ha_node "$n" "$ha_bin/pg_ctl" -D "$ha/data/n$n" -s -w -t 60 \
+	ha_node "$n" "$ha_bin/pg_ctl" -D "$ha/disk$n/data" -s -w -t 60 \
 		-l "$ha/n$n/pg.log" -o "$(ha_pg_options "$n")" "$@" </dev/null
 }
 
@@ -113,13 +117,13 @@ ha_answers() { # N
 }
 
 ha_start_server() { # N
-	ha_start "$1" pg_ctl "$ha_bin/pg_ctl" -D "$ha/data/n$1" -s -W \
+	ha_start "$1" pg_ctl "$ha_bin/pg_ctl" -D "$ha/disk$1/data" -s -W \
 		-l "$ha/n$1/pg.log" -o "$(ha_pg_options "$1")" start
 	ha_await ha_answers "$1"
 }
 
 ha_voip_conf() { # N
-	local data=$ha/data/n$1 ctl
+	local data=$ha/disk$1/data ctl
 
 	ctl="$ha_bin/pg_ctl -D $data -s -w"
 	cat <<-CONF
@@ -193,7 +197,7 @@ ha_build() {
 
 	ha=$(mktemp -d /tmp/voip-ha.XXXXXX)
 	chmod 755 "$ha"
-	mkdir -p "$ha"/{bin,data,golden,n1/run,n1/state,n2/run,n2/state}
+	mkdir -p "$ha"/{bin,disk1,disk2,golden,n1/run,n1/state,n2/run,n2/state}
 	# The user of PostgreSQL may not get to ours.
 	cp "$build"/bin/voip-{failover,health,healthd} "$build/tool/ha-init" \
 		"$ha/bin"
@@ -205,7 +209,7 @@ ha_build() {
 	done
 	chown -R postgres:postgres "$ha"
 	ha_network
-	ha_user "$ha_bin/initdb" -D "$ha/data/n1" -U postgres -A trust \
+	ha_user "$ha_bin/initdb" -D "$ha/disk1/data" -U postgres -A trust \
 		--no-sync -E UTF8 --locale=C.UTF-8 >"$ha/initdb.log"
 	{
 		echo 'local all all trust'
@@ -215,7 +219,7 @@ ha_build() {
 	for n in 1 2; do
 		ha_pg_conf $n >"$ha/n$n/postgresql.conf"
 	done
-	rm "$ha"/data/n1/{postgresql,pg_hba,pg_ident}.conf
+	rm "$ha"/disk1/data/{postgresql,pg_hba,pg_ident}.conf
 	ha_start_server 1
 	ha_load || return
 	ha_sql 1 "create table public.w (src text, id bigint,
@@ -227,16 +231,16 @@ ha_build() {
 	ha_sql 1 "select pg_create_physical_replication_slot('node2', true)" \
 		>/dev/null
 	ha_user "$ha_bin/pg_basebackup" -h "$ha/n1" -U postgres -X stream \
-		-c fast -D "$ha/data/n2"
-	ha_follow_conf 2 >>"$ha/data/n2/postgresql.auto.conf"
-	: >"$ha/data/n2/standby.signal"
-	chown postgres "$ha/data/n2/standby.signal"
+		-c fast -D "$ha/disk2/data"
+	ha_follow_conf 2 >>"$ha/disk2/data/postgresql.auto.conf"
+	: >"$ha/disk2/data/standby.signal"
+	chown postgres "$ha/disk2/data/standby.signal"
 	ha_start_server 2
 	ha_await ha_streams 1
 	ha_ctl 1 -m fast stop
 	ha_ctl 2 -m fast stop
-	for file in n1 n2; do
-		cp -a "$ha/data/$file" "$ha/golden/$file"
+	for n in 1 2; do
+		mv "$ha/disk$n/data" "$ha/golden/n$n"
 	done
 	ha_delete_network
 }
@@ -260,24 +264,34 @@ ha_load() {
 ha_keepalived_conf() { # N
 	sed -e "s|@NODE@|node$1|; s|@USER@|postgres|; s|@RUN@|$ha/n$1/run|" \
 		-e "s|@HEALTH@|/usr/bin/env VOIP_CONFIG=$ha/n$1/voip.conf $ha/bin/voip-health|" \
-		-e "s|@FAILOVER@|$ha/bin/voip-failover|" \
+		-e "s|@FAILOVER@|/usr/bin/env VOIP_CONFIG=$ha/n$1/voip.conf $ha/bin/voip-failover|" \
 		-e "s|@INTERFACE@|eth0|; s|@ADVERT@|${ha_advert:-0.3}|" \
 		-e "s|@OWN@|$(ha_address "$1")|" \
 		-e "s|@PEER@|$(ha_address $((3 - $1)))|" \
-		-e "s|@VIP@|$ha_vip/24|" "$top/ha/keepalived.conf"
+		-e "s|@VIP@|$ha_vip/24|" "$top/ha/${ha_template:-keepalived.conf}"
 }
 
 # A process of node N as its user; its pid in $ha/nN/NAME.pid.
 ha_start() { # N NAME COMMAND...
-	local n=$1 name=$2
+	local n=$1 name=$2 faked=()
 
 	shift 2
+	case ${ha_clock:-}$name in
+	yesfailover | yeshealth)
+		faked=(env LD_PRELOAD="$(find "$top/build/deps/libfaketime/" \
+			-name libfaketime.so.1)"
+			ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0"
+			FAKETIME_TIMESTAMP_FILE="$ha/n$n/clock"
+			FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1
+			DONT_FAKE_MONOTONIC=1)
+		;;
+	esac
 	rm -f "$ha/n$n/$name.pid"
 	(cd / && exec ip netns exec "$(ha_ns "n$n")" "${ha_clean[@]}" \
 		VOIP_CONFIG="$ha/n$n/voip.conf" \
 		setpriv --reuid postgres --regid postgres --clear-groups \
 		"$ha/bin/ha-init" "$ha/n$n/$name.pid" \
-		"$@") >>"$ha/n$n/$name.log" 2>&1 </dev/null 3>&- &
+		"${faked[@]}" "$@") >>"$ha/n$n/$name.log" 2>&1 </dev/null 3>&- &
 	ha_await test -s "$ha/n$n/$name.pid"
 }
 
@@ -319,13 +333,21 @@ ha_await() { # COMMAND...: until it succeeds
 	done
 }
 
+# One that can be filled.
+ha_small_disk() { # N
+	mount -t tmpfs -o size=300m,mode=755 voip-ha "$ha/disk$1" &&
+		chown postgres:postgres "$ha/disk$1"
+}
+
 ha_up() {
 	local n
 
 	ha_network || return
 	for n in 1 2; do
-		rm -rf "$ha/data/n$n" "$ha/n$n/run" "$ha/n$n/state"
-		cp -a "$ha/golden/n$n" "$ha/data/n$n"
+		rm -rf "$ha/n$n/run" "$ha/n$n/state"
+		[ -z "${ha_small:-}" ] || ha_small_disk $n || return
+		cp -a "$ha/golden/n$n" "$ha/disk$n/data"
+		echo +0 >"$ha/n$n/clock"
 		mkdir "$ha/n$n/run" "$ha/n$n/state"
 		chown postgres:postgres "$ha/n$n/run" "$ha/n$n/state"
 		# A killed server leaves the lock of its socket, and a zombie
@@ -411,12 +433,17 @@ ha_delete_network() {
 }
 
 ha_down() {
+	local n
+
 	ha_delete_network
-	rm -rf "$ha/data"/*
+	for n in 1 2; do
+		! mountpoint -q "$ha/disk$n" || umount -l "$ha/disk$n"
+		rm -rf "$ha/disk$n"/*
+	done
 }
 
 ha_remove() {
-	ha_delete_network
+	ha_down
 	rm -rf "${ha:?}"
 }
 
