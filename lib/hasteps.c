@@ -41,15 +41,9 @@ keep_base(struct ha_outcome *o, struct verr *e)
 		(s->pg == HA_PG_PRIMARY && o->facts.peer == HA_PEER_STANDBY &&
 		 peer->streaming && peer->timeline == s->timeline);
 
-	/* Fenced, and started since nobody else could: it follows again. */
-	bool follows = s->kept.fenced && s->pg == HA_PG_STANDBY &&
-		       s->streaming && o->facts.peer == HA_PEER_PRIMARY;
-
 	if ((!together || s->kept.base == s->timeline) &&
-	    (!runs || s->kept.generation == s->timeline) && !follows)
+	    (!runs || s->kept.generation == s->timeline))
 		return 0;
-	if (follows)
-		s->kept.fenced = false;
 	if (together)
 		s->kept.base = s->timeline;
 	if (runs)

@@ -14,7 +14,7 @@
 #                       number of the primary, $s of the other
 #   ha_node N COMMAND   on node N, as the user of PostgreSQL
 #   ha_sql N SQL        asks the server of node N by its socket
-#   ha_await COMMAND    until it succeeds, 90 s at most
+#   ha_await COMMAND    until it succeeds, 180 s at most
 #
 # tests/ha/fault.bash: what is done to the pair, and what the client sees.
 # Both need $top (the tree) and $build (its programs).

@@ -30,9 +30,8 @@ now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static const char write_sql[] =
-	"insert into public.w (src, id) values ($1, $2)"
-	" returning current_setting('cluster_name')";
+static const char write_sql[] = "insert into public.w (src, id) values ($1, $2)"
+				" returning current_setting('cluster_name')";
 
 /* The parameters only so that there are as many. */
 static const char read_sql[] =
