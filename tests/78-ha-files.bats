@@ -46,6 +46,12 @@ tried() { # FILE
 	done
 }
 
+@test "nft takes the packet filter as it is" {
+	sed 's|@PEER@|192.0.2.2|; s|@ADDRESS@|192.0.2.9|' ha/nftables.conf \
+		>"$BATS_TEST_TMPDIR/nftables.conf"
+	run -0 unshare -n nft -c -f "$BATS_TEST_TMPDIR/nftables.conf"
+}
+
 @test "keepalived -t sees a script that is missing" {
 	filled keepalived.conf | sed 's|/bin/true check|/no/such check|' \
 		>"$BATS_TEST_TMPDIR/keepalived.conf"
