@@ -28,6 +28,7 @@ setup() {
 	load helper
 	load ha.bash
 	load ha/fault.bash
+	load ha/client.bash
 	# shellcheck disable=SC2034 # the primary, for ha/fault.bash
 	p=1 ha_writers=()
 	ha_up
@@ -103,9 +104,9 @@ row() {
 	[[ "$output" == *"node2: standby again, timeline 1, receives from"* ]]
 	run -0 failover 2 rejoin --policy reclone
 	[[ "$output" == *"a standby already"* ]]
-	[ "$(find "$ha/data" -maxdepth 1 -name 'n2.*' | wc -l)" = 1 ]
+	[ "$(find "$ha/disk2" -maxdepth 1 -name 'data.*' | wc -l)" = 1 ]
 	ha_ctl 2 -m fast stop
 	run -1 failover 2 --set rejoin_copies=1 rejoin --policy reclone
 	[[ "$output" == *"no room for another copy"* ]]
-	[ "$(find "$ha/data" -maxdepth 1 -name 'n2.*' | wc -l)" = 1 ]
+	[ "$(find "$ha/disk2" -maxdepth 1 -name 'data.*' | wc -l)" = 1 ]
 }
