@@ -142,17 +142,6 @@ synchronous() {
 	ha_survive demote-4
 }
 
-@test "twenty random sequences of states: one writer, and a pair at the end" {
-	local seed
-	for ((seed = 1; seed <= 20; seed++)); do
-		ha_play $seed 4
-		[ $((seed % 5)) -ne 0 ] || ha_await ha_is_settled
-	done
-	ha_stop_writing
-	ha_one_writer
-	ha_one_reader
-}
-
 @test "the line between the nodes cut, commits synchronous: none is lost" {
 	ha_sql "$p" "alter system set synchronous_standby_names = 'ANY 1 (*)'"
 	ha_sql "$p" 'select pg_reload_conf()'
