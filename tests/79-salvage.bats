@@ -46,8 +46,8 @@ setup() {
 	first=$((BATS_TEST_NUMBER * 100))
 	ha_network
 	for n in 1 2; do
-		rm -rf "$ha/data/n$n" "$ha/n$n/run" "$ha/n$n/state"
-		cp -a "$ha/golden/n$n" "$ha/data/n$n"
+		rm -rf "$ha/disk$n/data" "$ha/n$n/run" "$ha/n$n/state"
+		cp -a "$ha/golden/n$n" "$ha/disk$n/data"
 		mkdir "$ha/n$n/run" "$ha/n$n/state"
 		chown postgres:postgres "$ha/n$n/run" "$ha/n$n/state"
 		rm -f "$ha/n$n"/*.log "$ha/n$n"/.s.PGSQL.*
@@ -113,7 +113,7 @@ write_here_only() {
 
 lose_the_primary() {
 	write_here_only
-	kill -KILL "$(head -n 1 "$ha/data/n$p/postmaster.pid")"
+	kill -KILL "$(head -n 1 "$ha/disk$p/data/postmaster.pid")"
 	failover "$p" demote
 	failover "$s" promote
 }
@@ -128,7 +128,7 @@ sets() { # the directories that were saved on node p
 }
 
 copies() {
-	find "$ha/data" -mindepth 1 -maxdepth 1 -name "n$p.[0-9]*" | sort
+	find "$ha/disk$p" -mindepth 1 -maxdepth 1 -name "data.[0-9]*" | sort
 }
 
 # The lines of FILE in the latest set are so many.
@@ -234,7 +234,7 @@ waits_for_lock() {
 nothing_runs() {
 	! "$ha_bin/pg_isready" -q -h "$ha/n$p/state/voip-alone" &&
 		[ -z "$(find /proc -maxdepth 2 -name cwd -lname \
-			"$ha/data/n$p" 2>/dev/null)" ]
+			"$ha/disk$p/data" 2>/dev/null)" ]
 }
 
 @test "a directory that does not give its rows is kept; by hand they come" {
@@ -245,7 +245,7 @@ nothing_runs() {
 		'select(.kind == "fork").lsn')
 	fork=$(ha_sql "$s" "select pg_walfile_name('$fork')")
 	fork=$(printf '%08X' $((16#${fork:0:8} - 1)))${fork:8}
-	mv "$ha/data/n$p/pg_wal/$fork" "$ha/fork"
+	mv "$ha/disk$p/data/pg_wal/$fork" "$ha/fork"
 	run -65 failover "$p" split-brain salvage
 	[[ $output = *'is not in '* ]]
 	run -0 failover "$p" rejoin --policy rewind
@@ -276,11 +276,11 @@ nothing_runs() {
 	run -65 failover "$p" split-brain salvage "$ha"
 	[[ $output = *'is no data directory'* ]]
 	run -65 failover "$p" split-brain salvage "$ha/nowhere"
-	ha_user "$ha_bin/initdb" -D "$ha/data/strange" -U postgres --no-sync \
+	ha_user "$ha_bin/initdb" -D "$ha/disk1/strange" -U postgres --no-sync \
 		>/dev/null
-	run -1 failover "$p" split-brain salvage "$ha/data/strange"
+	run -1 failover "$p" split-brain salvage "$ha/disk1/strange"
 	[[ $output = *'system identifiers differ'* ]]
-	rm -r "$ha/data/strange"
+	rm -r "$ha/disk1/strange"
 	run -78 failover "$p" --set peer_replication= split-brain show
 	[[ $output = *unknown* ]]
 	run -75 failover "$p" --set peer_replication="host=$ha" split-brain show
