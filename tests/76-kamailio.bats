@@ -408,7 +408,19 @@ dials() {
 	[[ "$output" == *'voip_auth{result="ok"}'* ]]
 	[[ "$output" == *'voip_routes{type="queue"}'* ]]
 	[[ "$output" == *'voip_lookups{table="ext", result="hit"}'* ]]
-	[[ "$output" == *kamailio_core_rcv_requests* ]]
+	# as the module's own dashboards call them
+	for name in core_rcv_requests core_rcv_replies core_drop_requests \
+		shmem_free_size shmem_used_size sl_sent_replies tmx_2xx_transactions \
+		tmx_5xx_transactions tmx_UAS_transactions \
+		usrloc_registered_users usrloc_location_contacts \
+		registrar_accepted_regs registrar_rejected_regs \
+		dialog_active_dialogs dialog_processed_dialogs \
+		tcp_current_opened_connections; do
+		[[ "$output" == *"kamailio_$name "* ]] || {
+			echo "no kamailio_$name"
+			return 1
+		}
+	done
 	# on a socket of SIP nothing of it is told
 	run -0 curl -sS -o /dev/null -w '%{http_code}' "http://$proxy/metrics"
 	[ "$output" = 403 ]
