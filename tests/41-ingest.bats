@@ -29,9 +29,8 @@ setup() {
 	export VOIP_CDR_DEADLINE=60s VOIP_DATABASE_BACKOFF=100ms
 }
 
-frozen=()
 teardown() {
-	[ ${#frozen[@]} -eq 0 ] || kill -CONT "${frozen[@]}"
+	cluster_thaw node 2>/dev/null || :
 	[ -z "${pid:-}" ] || stop_process "$pid"
 	[ -e "$cluster_base/node/postmaster.pid" ] || cluster_start node
 }
@@ -43,20 +42,6 @@ start() {
 	pid=$!
 	wait_for grep -q 'listening on' "$log"
 	address=$(sed -n 's/.*listening on \([^ ]*\).*/\1/p' "$log" | head -n 1)
-}
-
-freeze() {
-	local postmaster
-
-	read -r postmaster <"$cluster_base/node/postmaster.pid"
-	mapfile -t frozen < <(pgrep -P "$postmaster")
-	frozen+=("$postmaster")
-	kill -STOP "${frozen[@]}"
-}
-
-thaw() {
-	kill -CONT "${frozen[@]}"
-	frozen=()
 }
 
 # Status and body of a post of standard input.
@@ -176,11 +161,11 @@ spool_is_empty() {
 	VOIP_CDR_DEADLINE=500ms start
 	post "http://$address/fs/cdr?uuid=first" \
 		<"$captured/cdr-json/tone-aleg.json" >/dev/null
-	freeze
+	cluster_freeze node
 	run -0 post "http://$address/fs/cdr?uuid=second" \
 		<"$captured/cdr-json/echo-aleg.json"
 	[ "$output" = '202 {"status":"spooled"}' ]
-	thaw
+	cluster_thaw node
 	wait_for spool_is_empty
 	[ "$(sql 'select count(distinct query_uuid) from voip.cdr_queue')" -eq 2 ]
 }

@@ -24,24 +24,9 @@ setup() {
 no_cache=(--set dirxml_directory_ttl=1ms --set dirxml_negative_ttl=0
 	--set dirxml_stale_for=0)
 
-frozen=()
-freeze() {
-	local postmaster
-
-	read -r postmaster <"$cluster_base/node/postmaster.pid"
-	mapfile -t frozen < <(pgrep -P "$postmaster")
-	frozen+=("$postmaster")
-	kill -STOP "${frozen[@]}"
-}
-
-thaw() {
-	[ ${#frozen[@]} -eq 0 ] || kill -CONT "${frozen[@]}"
-	frozen=()
-}
-
 # A frozen server cannot be stopped, a stopped one is wanted back.
 teardown() {
-	thaw
+	cluster_thaw node 2>/dev/null || :
 	[ -z "${dirxml_pid:-}" ] || dirxml_stop
 	[ -e "$cluster_base/node/postmaster.pid" ] || cluster_start node
 	: >"$VOIP_CONFIG"
@@ -127,12 +112,12 @@ answers_200() {
 	dirxml_start "${no_cache[@]}" --set database_backoff=50ms \
 		--set dirxml_deadline=300ms --set database_connect_timeout=300ms
 	wait_for answers_200
-	freeze
+	cluster_freeze node
 	run -0 post /fs/xml -m 20 <"$golden/sip_auth.in"
 	[ "${lines[0]}" = 503 ]
 	run -0 post /fs/xml -m 20 <"$golden/sip_auth.in"
 	[ "${lines[0]}" = 503 ]
-	thaw
+	cluster_thaw node
 	wait_for answers_200
 }
 
@@ -141,24 +126,24 @@ answers_200() {
 	dirxml_start "${no_cache[@]}" --set database_backoff=50ms \
 		--set dirxml_deadline=8s
 	run -0 post /fs/xml <"$golden/sip_auth.in"
-	freeze
+	cluster_freeze node
 	for _ in {1..20}; do
 		run -28 post /fs/xml -m 0.05 <"$golden/sip_auth.in"
 	done
-	thaw
+	cluster_thaw node
 	wait_for answers_200
 }
 
 @test "SIGTERM while the database hangs: the lookup gets its 503, the end is 0" {
 	dirxml_start "${no_cache[@]}" --set dirxml_deadline=700ms
 	run -0 post /fs/xml <"$golden/sip_auth.in"
-	freeze
+	cluster_freeze node
 	post /fs/xml -m 20 <"$golden/sip_auth.in" >"$dirxml_dir/last" 3>&- &
 	wait_for busy
 	kill -TERM "$dirxml_pid"
 	wait "$dirxml_pid"
 	wait $!
-	thaw
+	cluster_thaw node
 	[ "$(head -n 1 "$dirxml_dir/last")" = 503 ]
 	dirxml_pid=
 }

@@ -62,7 +62,7 @@ setup() {
 
 teardown() {
 	[ -n "$BATS_TEST_COMPLETED" ] || tail -n 20 "$folder/kamailio.log"
-	database_freezes CONT 2>/dev/null || :
+	cluster_thaw db 2>/dev/null || :
 	[ -z "$load_pid" ] || stop_process "$load_pid"
 	[ -e "$PGHOST/postmaster.pid" ] || cluster_start db
 }
@@ -96,13 +96,6 @@ traffic_worked() {
 	}
 }
 
-database_freezes() {
-	local main
-	main=$(head -n 1 "$PGHOST/postmaster.pid")
-	# shellcheck disable=SC2046 # processes
-	kill "-${1:-STOP}" "$main" $(pgrep -P "$main")
-}
-
 # What is known works while the database is away, what is not is told to come
 # back; then all is as before, and nothing is lost.
 outage() { # HOW (stopped or frozen) NEVER-SEEN
@@ -119,7 +112,7 @@ outage() { # HOW (stopped or frozen) NEVER-SEEN
 	if [ "$1" = stopped ]; then
 		cluster_stop db immediate
 	else
-		database_freezes
+		cluster_freeze db
 	fi
 	begin=$SECONDS calls=30
 	while [ $((SECONDS - begin)) -lt "$seconds" ]; do
@@ -145,7 +138,7 @@ outage() { # HOW (stopped or frozen) NEVER-SEEN
 	if [ "$1" = stopped ]; then
 		cluster_start db
 	else
-		database_freezes CONT
+		cluster_thaw db
 	fi
 	known_again() {
 		[ "$(phone "$1@a.example" register)" = 200 ]

@@ -24,7 +24,7 @@ setup() {
 
 teardown() {
 	local pid
-	[ -z "${processes[*]:-}" ] || kill -CONT "${processes[@]}" || :
+	cluster_thaw cold 2>/dev/null || :
 	for pid in "${started[@]}"; do
 		stop_process "$pid"
 	done
@@ -422,12 +422,10 @@ servers() {
 	cluster_init cold
 	cluster_start cold
 	watch
-	postmaster=$(head -n 1 "$cluster_base/cold/postmaster.pid")
-	mapfile -t processes < <(echo "$postmaster"; pgrep -P "$postmaster")
-	kill -STOP "${processes[@]}"
+	cluster_freeze cold
 	wait_for grep -q 'database: the database did not answer within 2000 ms' \
 		"$dir/log"
-	kill -CONT "${processes[@]}"
+	cluster_thaw cold
 	wait_for lines 1
 	tell cold after
 	shows '{"op":"resync"}

@@ -62,6 +62,24 @@ cluster_stop() {
 		-m "${2:-fast}" stop
 }
 
+# The postmaster first, so that it makes no process that is not frozen.
+cluster_freeze() {
+	local postmaster
+
+	postmaster=$(head -n 1 "$cluster_base/$1/postmaster.pid")
+	kill -STOP "$postmaster"
+	until grep -q '^State:.[TZ]' "/proc/$postmaster/status"; do :; done
+	pgrep -P "$postmaster" | xargs -r kill -STOP
+}
+
+# Also one that is not frozen.
+cluster_thaw() {
+	local postmaster
+
+	postmaster=$(head -n 1 "$cluster_base/$1/postmaster.pid")
+	{ pgrep -P "$postmaster"; echo "$postmaster"; } | xargs kill -CONT
+}
+
 # By the server's own backup functions: not every build has pg_basebackup.
 cluster_copy() {
 	local to=$cluster_base/$1 from=$cluster_base/$2
