@@ -82,12 +82,10 @@ cut() {
 		>>"$dir/steps" 2>/dev/null || :
 }
 
-follow() { # N: in the background; its address is in $address
+follow() { # N: in the background
 	: >"$dir/log"
 	start_function as_node "$1" "$BUILD/bin/voip-failover" follow
 	wait_for grep -q 'listening on' "$dir/log"
-	address=$(sed -n 's/.*listening on \([^" ]*\).*/\1/p' "$dir/log" |
-		head -n 1)
 }
 
 # setsid cannot run a function.
@@ -164,6 +162,6 @@ met_all() {
 		wait_for is_stopped 2
 		stop_following
 	done
-	! $more
+	[ "$more" = false ]
 	met_all promote demote
 }
