@@ -12,9 +12,9 @@
 #include "conf.h"
 #include "filereplace.h"
 #include "hanode.h"
+#include "jsonmember.h"
 #include "log.h"
 #include "loop.h"
-#include "out.h"
 
 #define JOURNAL_MAX ((size_t)64 << 20)
 
@@ -34,10 +34,8 @@ add_time(struct buf *b)
 static void
 add(struct buf *b, const char *name, const char *value)
 {
-	if (!value || !*value)
-		return;
-	buf_printf(b, ",\"%s\":", name);
-	out_json_string(b, value, strlen(value));
+	if (value && *value)
+		jsonmember_add_string(b, name, value);
 }
 
 static int
@@ -79,9 +77,9 @@ write_line(const struct ha_kept *k, const char *action, const char *event,
 	add(&b, "step", strcmp(event, "step") == 0 ? k->step : NULL);
 	add(&b, "vrrp", ha_vrrp_word(k->vrrp));
 	if (strcmp(action, ha_action_word(HA_PROMOTE)) == 0)
-		buf_printf(&b, ",\"timeline\":%" PRId64, k->generation);
+		jsonmember_add_number(&b, "timeline", k->generation);
 	if (took_ms >= 0)
-		buf_printf(&b, ",\"ms\":%" PRId64, took_ms);
+		jsonmember_add_number(&b, "ms", took_ms);
 	add(&b, "why", why);
 	buf_puts(&b, "}\n");
 	rc = buf_failed(&b) ? verr_set(e, VERR_RETRY, "out of memory")

@@ -9,6 +9,7 @@
 #include "cdrcompose.h"
 #include "cdrsalvaged.h"
 #include "hash.h"
+#include "jsonmember.h"
 #include "log.h"
 #include "loop.h"
 #include "out.h"
@@ -136,15 +137,6 @@ no_memory(struct verr *e)
 /* --- lines ------------------------------------------------------------ */
 
 static void
-add(struct buf *line, const char *name, const char *value)
-{
-	if (!value)
-		return;
-	buf_printf(line, ",\"%s\":", name);
-	out_json_string(line, value, strlen(value));
-}
-
-static void
 add_body(struct buf *line, const char *body, size_t len)
 {
 	if (!memchr(body, '\0', len) && utf8_valid(body, len)) {
@@ -165,7 +157,8 @@ write_body(struct buf *line, const struct db_result *r, int row)
 					     "content_type", "reason" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		add(line, names[i], db_field(r, row, names[i]));
+		jsonmember_add_string(line, names[i],
+				      db_field(r, row, names[i]));
 	add_body(line, db_value(r, row, FIRST_COLUMN),
 		 db_length(r, row, FIRST_COLUMN));
 }
@@ -182,17 +175,17 @@ write_cdr(struct search *s, struct buf *line, const struct db_result *r,
 	for (int f = 0; f < CDR_FIELD_COUNT; f++)
 		values[f] = db_value(r, row, FIRST_FIELD + f);
 	kept = db_value(r, row, FIRST_COLUMN);
-	add(line, "leg_uuid", values[CDR_LEG_UUID]);
-	add(line, "start_time", db_value(r, row, 1));
-	add(line, "received_at", db_field(r, row, "received_at"));
+	jsonmember_add_string(line, "leg_uuid", values[CDR_LEG_UUID]);
+	jsonmember_add_string(line, "start_time", db_value(r, row, 1));
+	jsonmember_add_string(line, "received_at",
+			      db_field(r, row, "received_at"));
 	if (kept && !cdr_compose_check(&s->cdr, kept, len, values)) {
 		add_body(line, kept, len);
 		return;
 	}
 	cdr_compose(&body, values);
 	differs = cdr_compose_check(&s->cdr, body.data, body.len, values);
-	if (differs)
-		add(line, "differs", differs);
+	jsonmember_add_string(line, "differs", differs);
 	add_body(line, body.data, body.len);
 	line->failed = line->failed || body.failed;
 	buf_release(&body);

@@ -11,7 +11,7 @@
 
 #include "conf.h"
 #include "filereplace.h"
-#include "out.h"
+#include "jsonmember.h"
 
 #define FILE_MAX 4096
 
@@ -19,14 +19,6 @@ static void
 file_path(char *path, size_t size)
 {
 	snprintf(path, size, "%s/maintenance", conf_str("health_dir"));
-}
-
-static void
-take(char *to, size_t size, const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	snprintf(to, size, "%s", text ? text : "");
 }
 
 bool
@@ -49,8 +41,9 @@ ha_is_maintenance(struct ha_maintenance *m)
 		object = json_loads(text.data, 0, NULL);
 	if (object) {
 		m->until = json_integer_value(json_object_get(object, "until"));
-		take(m->by, sizeof(m->by), object, "by");
-		take(m->reason, sizeof(m->reason), object, "reason");
+		jsonmember_take_string(m->by, sizeof(m->by), object, "by");
+		jsonmember_take_string(m->reason, sizeof(m->reason), object,
+				       "reason");
 		is_so = m->until > time(NULL);
 	}
 	json_decref(object);
@@ -68,11 +61,9 @@ ha_maintenance_begin(int64_t seconds, const char *reason, struct verr *e)
 	int rc;
 
 	file_path(path, sizeof(path));
-	buf_printf(&b, "{\"until\":%" PRId64 ",\"by\":",
-		   (int64_t)time(NULL) + seconds);
-	out_json_string(&b, by, strlen(by));
-	buf_puts(&b, ",\"reason\":");
-	out_json_string(&b, reason, strlen(reason));
+	buf_printf(&b, "{\"until\":%" PRId64, (int64_t)time(NULL) + seconds);
+	jsonmember_add_string(&b, "by", by);
+	jsonmember_add_string(&b, "reason", reason);
 	buf_puts(&b, "}\n");
 	rc = buf_failed(&b) ? verr_set(e, VERR_RETRY, "out of memory")
 			    : file_replace(path, b.data, b.len, 0644, true, e);

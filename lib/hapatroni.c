@@ -11,6 +11,7 @@
 #include "hamaintenance.h"
 #include "hanode.h"
 #include "httpc.h"
+#include "jsonmember.h"
 
 #define LOCK_WAIT_MS INT64_C(60000)
 #define LOOK_MS      INT64_C(400)
@@ -24,14 +25,6 @@ ha_is_patroni(void)
 }
 
 /* --- asking ----------------------------------------------------------- */
-
-static void
-take(char *to, size_t size, const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	snprintf(to, size, "%s", text ? text : "");
-}
 
 void
 ha_patroni_ask(struct ha_patroni *p)
@@ -54,8 +47,10 @@ ha_patroni_ask(struct ha_patroni *p)
 	if (httpc_get(address, "/patroni", ASK_MS, &status, &body, BODY_MAX,
 		      &e) == 0) {
 		object = json_loads(body.data, 0, NULL);
-		take(p->role, sizeof(p->role), object, "role");
-		take(p->state, sizeof(p->state), object, "state");
+		jsonmember_take_string(p->role, sizeof(p->role), object,
+				       "role");
+		jsonmember_take_string(p->state, sizeof(p->state), object,
+				       "state");
 		p->timeline =
 			json_integer_value(json_object_get(object, "timeline"));
 		p->paused = json_is_true(json_object_get(object, "pause"));

@@ -11,6 +11,7 @@
 #include "hamaintenance.h"
 #include "hanode.h"
 #include "health.h"
+#include "jsonmember.h"
 #include "pairfile.h"
 
 #define SCOPE "voip"
@@ -84,28 +85,6 @@ is_peer_leader(const struct pairfile_peer *peer)
 /* --- members ----------------------------------------------------------- */
 
 static void
-add_string(struct buf *b, const char *name, const char *value)
-{
-	buf_printf(b, ",\"%s\":", name);
-	out_json_string(b, value, strlen(value));
-}
-
-static void
-add_truth(struct buf *b, const char *name, bool value)
-{
-	buf_printf(b, ",\"%s\":%s", name, value ? "true" : "false");
-}
-
-static void
-add_number(struct buf *b, const char *name, int64_t value)
-{
-	if (value >= 0)
-		buf_printf(b, ",\"%s\":%" PRId64, name, value);
-	else
-		buf_printf(b, ",\"%s\":null", name);
-}
-
-static void
 add_time(struct buf *b, const char *name, double seconds)
 {
 	time_t at = (time_t)seconds;
@@ -116,7 +95,7 @@ add_time(struct buf *b, const char *name, double seconds)
 		return;
 	gmtime_r(&at, &tm);
 	strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S+00:00", &tm);
-	add_string(b, name, text);
+	jsonmember_add_string(b, name, text);
 }
 
 /* --- a node ------------------------------------------------------------ */
@@ -149,11 +128,12 @@ add_positions(struct buf *b, const struct pgnode *node,
 		   server->received > 0 ? server->received : 0,
 		   server->location);
 	add_time(b, "replayed_timestamp", server->replayed_at);
-	add_number(b, "lag", node->lag_bytes);
-	add_truth(b, "paused", node->replay_paused);
+	jsonmember_add_number(b, "lag", node->lag_bytes);
+	jsonmember_add_truth(b, "paused", node->replay_paused);
 	buf_putc(b, '}');
-	add_string(b, "replication_state",
-		   node->streaming ? "streaming" : "in archive recovery");
+	jsonmember_add_string(b, "replication_state",
+			      node->streaming ? "streaming"
+					      : "in archive recovery");
 }
 
 void
@@ -170,20 +150,22 @@ health_patroni_json(struct buf *b, const struct health *h)
 		   h->role == PROBE_PRIMARY ? "primary" : "replica");
 	if (node) {
 		add_time(b, "postmaster_start_time", server->started_at);
-		add_number(b, "server_version", server->version);
+		jsonmember_add_number(b, "server_version", server->version);
 		add_positions(b, node, server);
-		add_number(b, "timeline", node->timeline);
-		add_string(b, "database_system_identifier", node->system_id);
+		jsonmember_add_number(b, "timeline", node->timeline);
+		jsonmember_add_string(b, "database_system_identifier",
+				      node->system_id);
 	}
 	if (health_is_synchronous(h, &quorum))
-		add_truth(b, quorum ? "quorum_standby" : "sync_standby", true);
+		jsonmember_add_truth(
+			b, quorum ? "quorum_standby" : "sync_standby", true);
 	if (server->pending_restart)
-		add_truth(b, "pending_restart", true);
+		jsonmember_add_truth(b, "pending_restart", true);
 	if (ha_is_maintenance(NULL))
-		add_truth(b, "pause", true);
+		jsonmember_add_truth(b, "pause", true);
 	buf_puts(b, ",\"patroni\":{\"scope\":\"" SCOPE "\"");
-	add_string(b, "name", name);
-	add_string(b, "version", VERSION);
+	jsonmember_add_string(b, "name", name);
+	jsonmember_add_string(b, "version", VERSION);
 	buf_puts(b, "}}\n");
 }
 
@@ -202,17 +184,17 @@ add_member(struct buf *b, const struct member *m)
 
 	buf_puts(b, "{\"name\":");
 	out_json_string(b, m->name, strlen(m->name));
-	add_string(b, "role", m->role);
-	add_string(b, "state", m->state);
+	jsonmember_add_string(b, "role", m->role);
+	jsonmember_add_string(b, "state", m->state);
 	buf_puts(b, ",\"host\":");
 	out_json_string(b, m->address, len);
 	if (m->timeline > 0)
-		add_number(b, "timeline", m->timeline);
+		jsonmember_add_number(b, "timeline", m->timeline);
 	if (strcmp(m->role, "leader") != 0) {
 		if (m->lag >= 0)
-			add_number(b, "lag", m->lag);
+			jsonmember_add_number(b, "lag", m->lag);
 		else
-			add_string(b, "lag", "unknown");
+			jsonmember_add_string(b, "lag", "unknown");
 	}
 	buf_putc(b, '}');
 }
@@ -289,7 +271,7 @@ health_cluster_json(struct buf *b, const struct health *h)
 	}
 	buf_putc(b, ']');
 	if (ha_is_maintenance(NULL))
-		add_truth(b, "pause", true);
+		jsonmember_add_truth(b, "pause", true);
 	buf_puts(b, ",\"scope\":\"" SCOPE "\"}\n");
 }
 

@@ -8,7 +8,7 @@
 
 #include "conf.h"
 #include "filereplace.h"
-#include "out.h"
+#include "jsonmember.h"
 #include "verdict.h"
 
 #define PEER_MAX 16384
@@ -83,9 +83,9 @@ pairfile_tell_peer(const struct ha_state *state, const char *why,
 		last = *state;
 		ha_state_write(&text, state);
 	}
-	buf_printf(&b, "{\"at\":%" PRId64 ",\"answers\":%s,\"why\":", last_ms,
-		   state ? "true" : "false");
-	out_json_string(&b, why, strlen(why));
+	buf_printf(&b, "{\"at\":%" PRId64, last_ms);
+	jsonmember_add_truth(&b, "answers", state != NULL);
+	jsonmember_add_string(&b, "why", why);
 	buf_printf(&b, ",\"state\":%s}\n", state ? text.data : "null");
 	path_of(path, sizeof(path), "peer.json");
 	rc = buf_failed(&b) || buf_failed(&text)
@@ -113,7 +113,6 @@ pairfile_peer(struct pairfile_peer *peer)
 	struct verr ignored = VERR_INIT;
 	struct buf b = BUF_INIT;
 	json_t *object = NULL;
-	const char *why;
 	char path[4096];
 	int64_t age;
 
@@ -125,8 +124,7 @@ pairfile_peer(struct pairfile_peer *peer)
 	peer->at_ms = json_integer_value(json_object_get(object, "at"));
 	age = verdict_now_ms() - peer->at_ms;
 	peer->known = object && age >= 0 && age <= PAIRFILE_VALID_MS;
-	why = json_string_value(json_object_get(object, "why"));
-	snprintf(peer->why, sizeof(peer->why), "%s", why ? why : "");
+	jsonmember_take_string(peer->why, sizeof(peer->why), object, "why");
 	if (json_is_true(json_object_get(object, "answers")))
 		take_state(peer, json_object_get(object, "state"));
 	json_decref(object);
