@@ -22,6 +22,8 @@ int64_t ha_real_ms(void);
  * ends the lock when it is closed; -1 with VERR_RETRY names who has it.
  */
 int ha_lock(int64_t wait_ms, struct verr *e);
+/* How long one transition waits for another one. */
+#define HA_LOCK_MS INT64_C(60000)
 
 /* A number in a track file of keepalived, "timeline"; only on a change. */
 int ha_track(const char *name, int64_t value, struct verr *e);

@@ -12,22 +12,22 @@
 #include "harejoin.h"
 #include "pgcontrol.h"
 
-/* One transition waits for another one. */
-#define LOCK_WAIT_MS INT64_C(60000)
-
+/* The lock, with the facts under it.  Under Patroni each order is refused, and
+ * patronictl's word for it named. */
 static int
-do_one(int (*step)(struct ha_outcome *o, const char *why, struct verr *e),
-       const char *why, struct ha_outcome *o, struct verr *e)
+begin(const char *order, const char *instead, struct ha_outcome *o,
+      struct verr *e)
 {
-	int lock = ha_lock(LOCK_WAIT_MS, e), rc;
+	int lock;
 
-	if (lock == -1)
+	if (ha_patroni_refuses(order, instead, e) == -1)
 		return -1;
-	rc = ha_facts_gather(HA_ON_TICK, o, e);
-	if (rc == 0)
-		rc = step(o, why, e);
-	close(lock);
-	return rc;
+	lock = ha_lock(HA_LOCK_MS, e);
+	if (lock != -1 && ha_facts_gather(HA_ON_TICK, o, e) == -1) {
+		close(lock);
+		return -1;
+	}
+	return lock;
 }
 
 /* An operator knows more than the table, but not that two may write. */
@@ -58,18 +58,25 @@ promote(struct ha_outcome *o, const char *why, struct verr *e)
 int
 ha_promote(const char *why, struct ha_outcome *o, struct verr *e)
 {
-	if (ha_patroni_refuses("promotion", "failover --candidate NODE", e) ==
-	    -1)
+	int lock = begin("promotion", "failover --candidate NODE", o, e), rc;
+
+	if (lock == -1)
 		return -1;
-	return do_one(promote, why, o, e);
+	rc = promote(o, why, e);
+	close(lock);
+	return rc;
 }
 
 int
 ha_demote(const char *why, struct ha_outcome *o, struct verr *e)
 {
-	if (ha_patroni_refuses("demotion", "switchover", e) == -1)
+	int lock = begin("demotion", "switchover", o, e), rc;
+
+	if (lock == -1)
 		return -1;
-	return do_one(ha_move_demote, why, o, e);
+	rc = ha_move_demote(o, why, e);
+	close(lock);
+	return rc;
 }
 
 static int
@@ -100,16 +107,11 @@ int
 ha_fence_peer(const char *why, bool *by_command, struct ha_outcome *o,
 	      struct verr *e)
 {
-	int lock, rc;
+	int lock = begin("fencing", "failover", o, e), rc;
 
-	if (ha_patroni_refuses("fencing", "failover", e) == -1)
-		return -1;
-	lock = ha_lock(LOCK_WAIT_MS, e);
 	if (lock == -1)
 		return -1;
-	rc = ha_facts_gather(HA_ON_TICK, o, e);
-	if (rc == 0)
-		rc = fence_peer(o, why, by_command, e);
+	rc = fence_peer(o, why, by_command, e);
 	close(lock);
 	return rc;
 }
@@ -143,16 +145,11 @@ int
 ha_come_back(const char *policy, bool *was_standby, struct ha_outcome *o,
 	     struct verr *e)
 {
-	int lock, rc;
+	int lock = begin("rejoin", "reinit CLUSTER NODE", o, e), rc;
 
-	if (ha_patroni_refuses("rejoin", "reinit CLUSTER NODE", e) == -1)
-		return -1;
-	lock = ha_lock(LOCK_WAIT_MS, e);
 	if (lock == -1)
 		return -1;
-	rc = ha_facts_gather(HA_ON_TICK, o, e);
-	if (rc == 0)
-		rc = come_back(policy, was_standby, o, e);
+	rc = come_back(policy, was_standby, o, e);
 	close(lock);
 	return rc;
 }
@@ -182,7 +179,11 @@ trust(struct ha_outcome *o, const char *why, struct verr *e)
 int
 ha_trust(const char *why, struct ha_outcome *o, struct verr *e)
 {
-	if (ha_patroni_refuses("unfence", "failover --candidate NODE", e) == -1)
+	int lock = begin("unfence", "failover --candidate NODE", o, e), rc;
+
+	if (lock == -1)
 		return -1;
-	return do_one(trust, why, o, e);
+	rc = trust(o, why, e);
+	close(lock);
+	return rc;
 }

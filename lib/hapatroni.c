@@ -13,10 +13,9 @@
 #include "httpc.h"
 #include "jsonmember.h"
 
-#define LOCK_WAIT_MS INT64_C(60000)
-#define LOOK_MS      INT64_C(400)
-#define ASK_MS       INT64_C(2000)
-#define BODY_MAX     ((size_t)65536)
+#define LOOK_MS  INT64_C(400)
+#define ASK_MS   INT64_C(2000)
+#define BODY_MAX ((size_t)65536)
 
 bool
 ha_is_patroni(void)
@@ -131,7 +130,7 @@ int
 ha_patroni_transition(enum ha_event event, enum ha_vrrp vrrp,
 		      struct ha_outcome *o, struct verr *e)
 {
-	int lock = ha_lock(LOCK_WAIT_MS, e), rc;
+	int lock = ha_lock(HA_LOCK_MS, e), rc;
 	struct ha_patroni p;
 
 	memset(o, 0, sizeof(*o));

@@ -16,7 +16,6 @@
 #include "hasalvageset.h"
 #include "out.h"
 
-#define LOCK_MS    INT64_C(60000)
 #define LOOK_MS    INT64_C(60000)
 #define SALVAGE_MS INT64_C(300000)
 
@@ -341,7 +340,7 @@ salvage(const char *directory, struct verr *e)
 		return verr_set(e, VERR_CONFIG,
 				"setting 'postgresql_data_directory' is empty\n"
 				"hint: name the directory");
-	lock = ha_lock(LOCK_MS, e);
+	lock = ha_lock(HA_LOCK_MS, e);
 	if (lock == -1)
 		return -1;
 	other = other_side(directory, e);

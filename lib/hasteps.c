@@ -19,8 +19,6 @@
 #include "pairfile.h"
 #include "pgcontrol.h"
 
-/* One transition waits for another one. */
-#define LOCK_WAIT_MS INT64_C(60000)
 /* After asking the peer the facts are looked at again. */
 #define ROUNDS  4
 #define TEND_MS INT64_C(2000)
@@ -197,7 +195,7 @@ ha_transition(enum ha_event event, enum ha_vrrp vrrp, bool silent,
 
 	if (ha_is_patroni())
 		return ha_patroni_transition(event, vrrp, o, e);
-	lock = ha_lock(LOCK_WAIT_MS, e);
+	lock = ha_lock(HA_LOCK_MS, e);
 	if (lock == -1)
 		return -1;
 	for (int round = 0; round < ROUNDS && !ended; round++) {
