@@ -147,8 +147,8 @@ add_empty(struct buf *sql, const struct bulk_table *tab, size_t i)
 		buf_puts(sql, default_of(tab, i));
 }
 
-void
-bulk_sql_filled(struct buf *sql, const struct bulk_table *tab, size_t i)
+static void
+filled(struct buf *sql, const struct bulk_table *tab, size_t i)
 {
 	const struct bulk_column *c = &tab->slots[i];
 	bool fill = c->field->flags & ENTITY_DEFAULT || is_derived(c);
@@ -172,7 +172,7 @@ bulk_sql_new(struct buf *sql, const struct bulk_table *tab, size_t i)
 	bool any = bulk_is_given(tab, i);
 
 	if (any && tab->given_all >> i & 1) {
-		bulk_sql_filled(sql, tab, i);
+		filled(sql, tab, i);
 		return;
 	}
 	buf_puts(sql, "case");
@@ -180,7 +180,7 @@ bulk_sql_new(struct buf *sql, const struct bulk_table *tab, size_t i)
 		buf_puts(sql, " when ");
 		bulk_sql_given(sql, i);
 		buf_puts(sql, " then ");
-		bulk_sql_filled(sql, tab, i);
+		filled(sql, tab, i);
 	}
 	buf_puts(sql, " when t.id is null then ");
 	add_empty(sql, tab, i);
@@ -201,7 +201,7 @@ bulk_sql_differs(struct buf *sql, const struct bulk_table *tab, size_t i)
 	else
 		buf_printf(sql, "t.%s", c->column);
 	buf_puts(sql, " is distinct from ");
-	bulk_sql_filled(sql, tab, i);
+	filled(sql, tab, i);
 	/* A name that leads nowhere is looked at, too. */
 	if (c->field->type == ENTITY_REFERENCE)
 		buf_printf(sql, " or s.%s is not null and r%zu.id is null",

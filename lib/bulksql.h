@@ -24,7 +24,6 @@ void bulk_sql_key(struct buf *sql, const struct entity *t);
 void bulk_sql_key_columns(struct buf *sql, const struct entity *t);
 /* Slot i as the line has it, as it is written, and whether that differs. */
 void bulk_sql_given(struct buf *sql, size_t i);
-void bulk_sql_filled(struct buf *sql, const struct bulk_table *tab, size_t i);
 void bulk_sql_new(struct buf *sql, const struct bulk_table *tab, size_t i);
 void bulk_sql_differs(struct buf *sql, const struct bulk_table *tab, size_t i);
 /* Slot i of t, or of want's row w, for people. */

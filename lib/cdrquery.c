@@ -289,7 +289,7 @@ static const struct group {
 	{ "node", "c.node", false, "c.channel_direction = 'inbound'" },
 };
 
-const char cdrquery_groups[] = "hour day domain trunk queue cause node";
+static const char group_names[] = "hour day domain trunk queue cause node";
 
 static const struct group *
 find_group(const char *name)
@@ -314,7 +314,7 @@ cdrquery_stats(struct db *db, struct db_result **r, const struct cdrquery *q,
 
 	if (!g)
 		return verr_set(e, VERR_USAGE, "--by: '%s' is none of: %s",
-				group, cdrquery_groups);
+				group, group_names);
 	add_param(&s, zone);
 	buf_printf(&s.sql,
 		   "with legs as (select c.*, v.at, v.d from voip.cdr as c"

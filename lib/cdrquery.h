@@ -95,9 +95,6 @@ int cdrquery_story(struct db *db, struct db_result **r, const char *leg_uuid,
 int cdrquery_raw(struct db *db, struct buf *text, const char *leg_uuid,
 		 struct verr *e);
 
-/* What cdrquery_stats() can group by, separated by spaces. */
-extern const char cdrquery_groups[];
-
 /*
  * A row for each group: name, attempts, answered, ASR (percent), ACD (seconds
  * talked of an answered call), PDD (seconds from the start to the first sign

@@ -23,12 +23,6 @@ static const char *const columns[COLUMNS] = {
 };
 /* clang-format on */
 
-const char *
-change_op_name(enum change_op op)
-{
-	return ops[op];
-}
-
 /* --- taking values ---------------------------------------------------- */
 
 static int
@@ -295,8 +289,9 @@ change_from_payload(struct change *c, const char *payload, size_t len,
 
 /* --- printing --------------------------------------------------------- */
 
-void
-change_key(struct buf *out, const struct change *c)
+/* The key as voip-ext(1) takes it: "support/1001@a.example". */
+static void
+add_key(struct buf *out, const struct change *c)
 {
 	if (*c->parent)
 		buf_printf(out, "%s/", c->parent);
@@ -339,7 +334,7 @@ change_print(struct buf *out, enum change_format format, const struct change *c)
 	struct buf key = BUF_INIT;
 
 	if (c->op != CHANGE_RESYNC) {
-		change_key(&key, c);
+		add_key(&key, c);
 		values[ENTITY] = c->entity ? c->entity->name : c->table;
 		values[KEY] = key.data;
 		values[DOMAIN] = *c->domain ? c->domain : NULL;

@@ -65,8 +65,6 @@ struct change {
 	char name[640];   /* "1001"; "*" when op is CHANGE_MANY */
 };
 
-const char *change_op_name(enum change_op op);
-
 /* A payload of channel voip_changed. */
 int change_from_payload(struct change *c, const char *payload, size_t len,
 			struct verr *e);
@@ -77,9 +75,6 @@ int change_from_payload(struct change *c, const char *payload, size_t len,
  */
 int change_from_line(struct change *c, const char *line, size_t len,
 		     struct verr *e);
-
-/* The key as voip-ext(1) takes it: "support/1001@a.example". */
-void change_key(struct buf *out, const struct change *c);
 
 /* Append the line with its newline. */
 void change_print(struct buf *out, enum change_format format,

@@ -600,12 +600,6 @@ db_columns(const struct db_result *r)
 }
 
 const char *
-db_column_name(const struct db_result *r, int column)
-{
-	return PQfname(r->pg, column);
-}
-
-const char *
 db_value(const struct db_result *r, int row, int column)
 {
 	if (PQgetisnull(r->pg, r->first + row, column))

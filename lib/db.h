@@ -105,7 +105,6 @@ int db_rows(const struct db_result *r);
 /* From now on `r` has only these of all its rows, the first of them row 0. */
 void db_show(struct db_result *r, int first, int count);
 int db_columns(const struct db_result *r);
-const char *db_column_name(const struct db_result *r, int column);
 /* Borrowed until db_result_free(); NULL for null.  Text form. */
 const char *db_value(const struct db_result *r, int row, int column);
 /* Column by name; asserts that the statement returns it. */

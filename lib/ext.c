@@ -100,8 +100,9 @@ verb_find(const char *name)
 	return NULL;
 }
 
-int
-ext_begin(struct db *db, const struct ext_command *c, struct verr *e)
+/* A transaction whose changes the audit knows as this command's. */
+static int
+begin(struct db *db, const struct ext_command *c, struct verr *e)
 {
 	return db_begin(db, e) == 0 ? entity_actor(db, c->words, e) : -1;
 }
@@ -116,7 +117,7 @@ run_in_transaction(struct db *db, const struct ext_verb *verb,
 	bool saved = false;
 	int rc = -1;
 
-	if (ext_begin(db, c, e) == 0 &&
+	if (begin(db, c, e) == 0 &&
 	    (each ? ext_range_each(db, verb, c, e) : verb->run(db, c, e)) ==
 		    0 &&
 	    ext_save_made(c, e) == 0) {

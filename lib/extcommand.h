@@ -173,11 +173,6 @@ int ext_print_made(const struct ext_command *c, struct verr *e);
 /* ... before the commit, into the file of --secrets-to. */
 int ext_save_made(const struct ext_command *c, struct verr *e);
 
-/* --- ext.c ------------------------------------------------------------- */
-
-/* Begin a transaction whose changes the audit knows as this command's. */
-int ext_begin(struct db *db, const struct ext_command *c, struct verr *e);
-
 /* --- extlog.c ---------------------------------------------------------- */
 
 /* Is it the number of a change set? */

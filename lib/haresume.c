@@ -68,8 +68,9 @@ const struct ha_step ha_steps[] = {
 };
 /* clang-format on */
 
-const struct ha_step *
-ha_step_find(const char *action, const char *step)
+/* NULL: no such step. */
+static const struct ha_step *
+find_step(const char *action, const char *step)
 {
 	for (const struct ha_step *s = ha_steps; s->step; s++)
 		if (strcmp(ha_action_word(s->action), action) == 0 &&
@@ -81,7 +82,7 @@ ha_step_find(const char *action, const char *step)
 int
 ha_resume(struct ha_kept *k, struct verr *e)
 {
-	const struct ha_step *s = ha_step_find(k->doing, k->step);
+	const struct ha_step *s = find_step(k->doing, k->step);
 	struct verr why = VERR_INIT;
 	char text[320];
 

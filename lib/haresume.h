@@ -24,9 +24,6 @@ struct ha_step {
 /* Ends with a NULL `step`. */
 extern const struct ha_step ha_steps[];
 
-/* NULL: no such step. */
-const struct ha_step *ha_step_find(const char *action, const char *step);
-
 /*
  * What the plan would not do by itself, for a node that was killed at
  * `kept->doing`; notes that in the journal and clears it there.  The caller

@@ -266,12 +266,6 @@ httpd_add_connection(struct httpd *h, int fd, struct verr *e)
 	return adopt(h, fd, (struct sockaddr *)&address, e);
 }
 
-size_t
-httpd_connections(const struct httpd *h)
-{
-	return h->count;
-}
-
 int64_t
 httpd_last_active_ms(const struct httpd *h)
 {

@@ -110,7 +110,6 @@ int httpd_reload(struct httpd *h, const char *credentials, struct verr *e);
 void httpd_drain(struct httpd *h, void (*done)(void *arg), void *arg);
 /* Call `fn` each time that no connection is left, outside of callbacks. */
 void httpd_when_empty(struct httpd *h, void (*fn)(void *arg), void *arg);
-size_t httpd_connections(const struct httpd *h);
 /* loop_now_ms() of the last moment that a connection existed. */
 int64_t httpd_last_active_ms(const struct httpd *h);
 

@@ -380,8 +380,12 @@ on_drain_timer(void *arg)
 
 /* --- requests --------------------------------------------------------- */
 
-bool
-intake_query_uuid(struct buf *uuid, const char *query)
+/*
+ * "uuid=" of a query, without "a_", for whatever stands before it: FreeSWITCH
+ * adds "?uuid=" also to a URL that has a query.  False: there is none.
+ */
+static bool
+query_uuid(struct buf *uuid, const char *query)
 {
 	const char *p = query, *found = NULL;
 	size_t len;
@@ -438,7 +442,7 @@ on_cdr(struct http_request *r, void *arg)
 	}
 	x->request = r;
 	x->query_uuid = BUF_INIT;
-	x->has_uuid = intake_query_uuid(&x->query_uuid, r->query);
+	x->has_uuid = query_uuid(&x->query_uuid, r->query);
 	cdrqueue_now(x->received_at);
 	if (check_body(x, &e) == -1) {
 		if (e.kind == VERR_INPUT)

@@ -44,10 +44,4 @@ struct spool *intake_open_spool(struct verr *e);
 int
 intake_drain(size_t *drained, void (*progress)(size_t drained), struct verr *e);
 
-/*
- * "uuid=" of a query, without "a_", for whatever stands before it: FreeSWITCH
- * adds "?uuid=" also to a URL that has a query.  False: there is none.
- */
-bool intake_query_uuid(struct buf *uuid, const char *query);
-
 #endif

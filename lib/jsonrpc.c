@@ -6,9 +6,10 @@
 
 #define ANSWER_MAX ((size_t)1 << 20)
 
-int
-jsonrpc_answer(const char *text, size_t len, long status, long *code,
-	       char *message, size_t size, struct verr *e)
+/* 0 with `*code` (0 when done) and `message`, or -1. */
+static int
+read_answer(const char *text, size_t len, long status, long *code,
+	    char *message, size_t size, struct verr *e)
 {
 	json_t *answer = json_loadb(text, len, 0, NULL);
 	const json_t *error = json_object_get(answer, "error");
@@ -38,8 +39,8 @@ done(long status, const struct buf *body, const struct verr *why, void *arg)
 	char message[256] = "";
 	long code = 0;
 
-	if (!why && jsonrpc_answer(body->data, body->len, status, &code,
-				   message, sizeof(message), &e) == -1)
+	if (!why && read_answer(body->data, body->len, status, &code, message,
+				sizeof(message), &e) == -1)
 		why = &e;
 	call->fn(code, message, why, call->arg);
 }

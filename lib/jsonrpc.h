@@ -36,11 +36,4 @@ int jsonrpc_call(struct jsonrpc *call, struct httpc *h, const char *url,
 		 const char *const *words, size_t n, int64_t timeout_ms,
 		 struct verr *e);
 
-/*
- * Read an answer: 0 with `*code` (0 when done) and `message`, or -1.  For the
- * caller above and for tests.
- */
-int jsonrpc_answer(const char *text, size_t len, long status, long *code,
-		   char *message, size_t size, struct verr *e);
-
 #endif

@@ -202,9 +202,14 @@ element(const char *from, const char *end, const char *tag, char text[65])
 	return true;
 }
 
-bool
-reload_next_gateway(const char **from, const char *xml, const char *profile,
-		    char name[65])
+/*
+ * The gateways of a profile in what `sofia xmlstatus gateway` answers, one
+ * after the other: `*from` is NULL at first, the name is copied, false at the
+ * end.
+ */
+static bool
+next_gateway(const char **from, const char *xml, const char *profile,
+	     char name[65])
 {
 	static const char open[] = "<gateway>", close[] = "</gateway>";
 	const char *at = *from ? *from : xml, *end;
@@ -250,7 +255,7 @@ compare_gateways(struct reload_freeswitch *f, const struct reload_trunk *now,
 	size_t kept = 0, killed = 0;
 	char name[65];
 
-	while (reload_next_gateway(&from, xml, f->profile, name)) {
+	while (next_gateway(&from, xml, f->profile, name)) {
 		const struct reload_trunk *is = find_trunk(now, n, name);
 		const struct reload_trunk *was =
 			find_trunk(f->trunks, f->n_trunks, name);

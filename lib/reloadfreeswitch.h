@@ -45,14 +45,6 @@ int reload_freeswitch_init(struct reload_freeswitch *f, struct loop *l,
 /* Nothing for one that was never made; the db is freed before. */
 void reload_freeswitch_release(struct reload_freeswitch *f);
 
-/*
- * The gateways of a profile in what `sofia xmlstatus gateway` answers, one
- * after the other: `*from` is NULL at first, the name is copied, false at the
- * end.
- */
-bool reload_next_gateway(const char **from, const char *xml,
-			 const char *profile, char name[65]);
-
 /* What a task asks first, ends with NULL; NULL: that is no task. */
 const char *const *reload_task_questions(const char *command);
 

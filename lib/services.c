@@ -123,28 +123,3 @@ services_start_all(const char *list, struct verr *e)
 	free(copy);
 	return rc;
 }
-
-int
-services_stop_all(const char *list, struct verr *e)
-{
-	const char *names[SERVICES_MAX];
-	char *copy = strdup(list);
-	size_t n;
-	int rc = 0;
-
-	if (!copy)
-		return verr_set(e, VERR_RETRY, "out of memory");
-	n = services_split(copy, names);
-	while (n-- > 0) {
-		struct verr why = VERR_INIT;
-
-		if (services_stop(names[n], &why) == 0)
-			continue;
-		log_warning("%s", why.msg);
-		if (rc == 0)
-			*e = why;
-		rc = -1;
-	}
-	free(copy);
-	return rc;
-}

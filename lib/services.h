@@ -27,8 +27,6 @@ int services_status(const char *name, struct verr *e);
  * before it are stopped again, the last first.
  */
 int services_start_all(const char *list, struct verr *e);
-/* The last first; goes on after a failure and returns the first one. */
-int services_stop_all(const char *list, struct verr *e);
 
 /* The names of a list, borrowed from `copy`, which is cut up. */
 size_t services_split(char *copy, const char *names[SERVICES_MAX]);
