@@ -120,3 +120,15 @@ file_read(const char *path, size_t limit, struct buf *out, struct verr *e)
 		return verr_set(e, VERR_RETRY, "out of memory");
 	return n == -1 ? -1 : 0;
 }
+
+bool
+file_has(const char *path, const char *text)
+{
+	struct verr ignored = VERR_INIT;
+	struct buf b = BUF_INIT;
+	bool same = file_read(path, strlen(text), &b, &ignored) == 0 &&
+		    b.len == strlen(text) && memcmp(b.data, text, b.len) == 0;
+
+	buf_release(&b);
+	return same;
+}

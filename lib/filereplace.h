@@ -25,4 +25,7 @@ int file_replace(const char *path, const char *text, size_t len, mode_t mode,
  */
 int file_read(const char *path, size_t limit, struct buf *out, struct verr *e);
 
+/* It can be read, and holds this text alone. */
+bool file_has(const char *path, const char *text);
+
 #endif

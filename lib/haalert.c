@@ -44,20 +44,16 @@ is_worth_it(enum ha_action a)
 static bool
 is_new(const char *name, const char *text)
 {
-	struct buf before = BUF_INIT;
-	struct verr ignored = VERR_INIT;
+	struct verr why = VERR_INIT;
 	char path[4096];
-	bool same;
 
 	snprintf(path, sizeof(path), "%s/%s", conf_str("failover_state_dir"),
 		 name);
-	same = file_read(path, LAST_MAX, &before, &ignored) == 0 &&
-	       strcmp(before.data, text) == 0;
-	if (!same &&
-	    file_replace(path, text, strlen(text), 0640, false, &ignored) == -1)
-		log_warning("%s", ignored.msg);
-	buf_release(&before);
-	return !same;
+	if (file_has(path, text))
+		return false;
+	if (file_replace(path, text, strlen(text), 0640, false, &why) == -1)
+		log_warning("%s", why.msg);
+	return true;
 }
 
 static void

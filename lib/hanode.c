@@ -83,22 +83,13 @@ ha_lock(int64_t wait_ms, struct verr *e)
 int
 ha_track(const char *name, int64_t value, struct verr *e)
 {
-	struct buf path = BUF_INIT, before = BUF_INIT;
-	struct verr ignored = VERR_INIT;
-	char text[24];
-	int rc = 0;
+	char path[4096], text[24];
 
 	snprintf(text, sizeof(text), "%" PRId64 "\n", value);
-	buf_printf(&path, "%s/%s", conf_str("health_dir"), name);
-	if (buf_failed(&path))
-		rc = verr_set(e, VERR_RETRY, "out of memory");
-	else if (file_read(path.data, sizeof(text), &before, &ignored) == -1 ||
-		 strcmp(before.data, text) != 0)
-		rc = file_replace(path.data, text, strlen(text), 0644, false,
-				  e);
-	buf_release(&path);
-	buf_release(&before);
-	return rc;
+	snprintf(path, sizeof(path), "%s/%s", conf_str("health_dir"), name);
+	if (file_has(path, text))
+		return 0;
+	return file_replace(path, text, strlen(text), 0644, false, e);
 }
 
 int64_t

@@ -59,16 +59,10 @@ put(const char *name, const char *text, struct verr *e)
 static bool
 has_text(const char *name, const char *text)
 {
-	struct verr ignored = VERR_INIT;
-	struct buf b = BUF_INIT;
 	char path[4096];
-	bool same;
 
 	snprintf(path, sizeof(path), "%s/%s", conf_str("health_dir"), name);
-	same = file_read(path, 64, &b, &ignored) == 0 &&
-	       strcmp(b.data, text) == 0;
-	buf_release(&b);
-	return same;
+	return file_has(path, text);
 }
 
 int
