@@ -103,17 +103,14 @@ void probe_labelled(struct probe_result *r, const char *metric,
 void probe_each_word(const struct probe *p, struct probe_result *r,
 		     void (*fn)(const char *word, struct probe_result *r));
 
-/* Rows of the table that have a file of their own. */
-void probe_partitions(const struct probe *p, struct probe_result *r);
-
 const char *probe_class_word(enum probe_class c);
 const char *probe_state_word(enum probe_state s);
 const char *probe_role_word(enum probe_role role);
 
 /* The functions of the rows, by topic. */
 typedef void probe_fn(const struct probe *p, struct probe_result *r);
-probe_fn probe_database, probe_write, probe_replication, probe_queue;
-probe_fn probe_partitions;
+probe_fn probe_database, probe_write, probe_replication;
+probe_fn probe_queue, probe_partitions;
 probe_fn probe_kamailio, probe_kamailio_rpc;
 probe_fn probe_freeswitch, probe_profiles, probe_calls, probe_registrations;
 probe_fn probe_gateways;

@@ -1,4 +1,4 @@
-/* PostgreSQL of this node: role, writing, replication, the CDR queue. */
+/* PostgreSQL of this node: role, writing, replication. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -248,51 +248,6 @@ probe_replication(const struct probe *p, struct probe_result *r)
 	take_server(r, rows);
 	ask_history(db, r);
 out:
-	db_result_free(rows);
-	db_free(db);
-}
-
-/* --- the CDR queue ---------------------------------------------------- */
-
-void
-probe_queue(const struct probe *p, struct probe_result *r)
-{
-	/* Counting a long queue would take longer than knowing is worth. */
-	static const char sql[] =
-		"select (select count(*) from"
-		"  (select id from voip.cdr_queue limit 100000) as q)"
-		"  as records,"
-		" (select extract(epoch from clock_timestamp() - received_at)"
-		"  from voip.cdr_queue order by id limit 1) as oldest_seconds";
-	struct db_result *rows = NULL;
-	struct verr e = VERR_INIT;
-	struct db *db = connection(p, &e);
-	double age, limit = (double)conf_ms("health_queue_age");
-
-	if (!db || db_query(db, &rows, sql, 0, NULL, &e) == -1 ||
-	    db_rows(rows) != 1) {
-		/* No such table, or not for us: there is no queue here. */
-		probe_found(r,
-			    db && (strcmp(db_sqlstate(db), "42P01") == 0 ||
-				   strcmp(db_sqlstate(db), "42501") == 0)
-				    ? PROBE_OFF
-				    : PROBE_WARNING,
-			    "%s", e.msg);
-	} else {
-		age = number(rows, "oldest_seconds");
-		probe_value(r, "voip_cdr_queue_records",
-			    number(rows, "records"));
-		probe_value(r, "voip_cdr_queue_oldest_seconds",
-			    age > 0 ? age : 0);
-		if (age < 0)
-			probe_found(r, PROBE_OK, "empty");
-		else
-			probe_found(r,
-				    age * 1000 > limit ? PROBE_WARNING
-						       : PROBE_OK,
-				    "%.0f waiting, oldest %.0f s",
-				    number(rows, "records"), age);
-	}
 	db_result_free(rows);
 	db_free(db);
 }
