@@ -6,6 +6,7 @@
 #include "conf.h"
 #include "db.h"
 #include "hacommand.h"
+#include "hanotify.h"
 #include "hafollow.h"
 #include "hahistory.h"
 #include "hanode.h"

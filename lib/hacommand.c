@@ -2,17 +2,13 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "conf.h"
 #include "haadvice.h"
-#include "haalert.h"
 #include "haorder.h"
 #include "haresume.h"
 #include "hasteps.h"
-#include "log.h"
 #include "out.h"
-#include "pairfile.h"
 
 int ha_dot, ha_steps_wanted;
 
@@ -52,38 +48,6 @@ ha_cmd_demote(int argc, const char **argv, struct verr *e)
 	if (ha_demote("an operator asks", &o, e) == -1)
 		return -1;
 	return tell(&o, e);
-}
-
-int
-ha_cmd_notify(int argc, const char **argv, struct verr *e)
-{
-	static const enum ha_event events[HA_VRRPS] = {
-		[HA_VRRP_MASTER] = HA_ON_MASTER,
-		[HA_VRRP_BACKUP] = HA_ON_BACKUP,
-		[HA_VRRP_FAULT] = HA_ON_FAULT,
-		[HA_VRRP_STOP] = HA_ON_STOP,
-	};
-	enum ha_vrrp vrrp = ha_vrrp_from(argv[2]);
-	struct verr ignored = VERR_INIT;
-	struct ha_outcome o = { 0 };
-	pid_t alert;
-	int rc;
-
-	(void)argc;
-	if (strcmp(argv[0], "INSTANCE") != 0)
-		return 0;
-	if (vrrp == HA_VRRP_NONE)
-		return verr_set(e, VERR_USAGE,
-				"'%s' is no state of keepalived\n"
-				"hint: MASTER, BACKUP, FAULT or STOP",
-				argv[2]);
-	if (pairfile_tell_vrrp(vrrp, &ignored) == -1)
-		log_warning("%s", ignored.msg);
-	rc = ha_transition(events[vrrp], vrrp, false, &o, e);
-	alert = ha_alert(&o, rc == -1 ? e : NULL);
-	if (alert)
-		waitpid(alert, NULL, 0);
-	return rc;
 }
 
 /* --- telling ---------------------------------------------------------- */

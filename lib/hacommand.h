@@ -12,7 +12,6 @@ extern int ha_dot;          /* --dot */
 extern int ha_steps_wanted; /* --steps */
 
 int ha_cmd_demote(int argc, const char **argv, struct verr *e);
-int ha_cmd_notify(int argc, const char **argv, struct verr *e);
 int ha_cmd_explain(int argc, const char **argv, struct verr *e);
 int ha_cmd_table(int argc, const char **argv, struct verr *e);
 

@@ -32,7 +32,10 @@ take_line(struct follow *f, const char *line)
 	enum ha_vrrp state = state_of(line);
 	struct verr e = VERR_INIT;
 
-	log_event(LOG_LEVEL_INFO, "keepalived", "line", line, NULL);
+	/* With two that have the address it says so at each advert. */
+	if (strcmp(f->said, line) != 0)
+		log_event(LOG_LEVEL_INFO, "keepalived", "line", line, NULL);
+	snprintf(f->said, sizeof(f->said), "%s", line);
 	if (state == HA_VRRP_NONE)
 		return;
 	f->told = state;

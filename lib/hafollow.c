@@ -18,12 +18,6 @@
 #define TICK_MS   INT64_C(1000)
 #define PAUSE_MAX 6 /* doublings */
 
-static const enum ha_event events[HA_VRRPS] = {
-	[HA_VRRP_NONE] = HA_ON_TICK,     [HA_VRRP_MASTER] = HA_ON_MASTER,
-	[HA_VRRP_BACKUP] = HA_ON_BACKUP, [HA_VRRP_FAULT] = HA_ON_FAULT,
-	[HA_VRRP_STOP] = HA_ON_STOP,
-};
-
 /* --- transitions ------------------------------------------------------ */
 
 /* In the worker: the answer is our state afterwards. */
@@ -129,13 +123,26 @@ start(struct follow *f, enum ha_event event)
 	f->busy = false; /* the tick tries again */
 }
 
+/* It waited behind a long transition: whoever asked has given up, and may have
+ * stopped writing itself. */
+static bool
+is_demanded(struct follow *f)
+{
+	if (!f->demand ||
+	    loop_now_ms() - f->demand->asked_ms <= conf_ms("fence_timeout"))
+		return f->demand;
+	question_answer(f->demand, 409, "asked too long ago");
+	f->demand = NULL;
+	return false;
+}
+
 /* The peer's demand first, then keepalived's last word. */
 void
 follow_next(struct follow *f)
 {
 	if (f->busy)
 		return;
-	if (f->demand) {
+	if (is_demanded(f)) {
 		start(f, HA_ON_PEER);
 	} else if (f->stale) {
 		f->stale = false;
@@ -146,11 +153,21 @@ follow_next(struct follow *f)
 	} else if (f->told != HA_VRRP_NONE) {
 		f->vrrp = f->told;
 		f->told = HA_VRRP_NONE;
-		start(f, events[f->vrrp]);
+		start(f, ha_event_of(f->vrrp));
 	} else if (f->look_now) {
 		f->look_now = false;
 		start(f, HA_ON_TICK);
 	}
+}
+
+/* Without a FIFO `voip-failover notify` is told. */
+static void
+take_word_of_others(struct follow *f)
+{
+	enum ha_vrrp last = pairfile_vrrp();
+
+	if (last != HA_VRRP_NONE && f->told == HA_VRRP_NONE && !f->busy)
+		f->vrrp = last;
 }
 
 static void
@@ -159,6 +176,7 @@ on_tick(void *arg)
 	struct follow *f = arg;
 	int doublings = f->failures < PAUSE_MAX ? f->failures : PAUSE_MAX;
 
+	take_word_of_others(f);
 	follow_next(f);
 	if (!f->busy)
 		start(f, HA_ON_TICK);

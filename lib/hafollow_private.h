@@ -27,6 +27,7 @@ struct question {
 	struct follow *follow;
 	struct http_request *request;
 	const char *name;
+	int64_t asked_ms;
 	char nonce[PEER_NONCE];
 	struct worker *worker;
 };
@@ -35,6 +36,7 @@ struct follow {
 	struct loop *loop;
 	int fifo;
 	struct buf line;
+	char said[128]; /* the line before */
 	unsigned char key[SECRET_KEY];
 	enum ha_vrrp told;   /* by keepalived, not yet acted upon */
 	enum ha_vrrp vrrp;   /* acted upon last */

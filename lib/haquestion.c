@@ -100,6 +100,7 @@ new_question(struct follow *f, struct http_request *r, const char *name)
 				.follow = f,
 				.request = r,
 				.name = name,
+				.asked_ms = loop_now_ms(),
 			};
 			return &f->questions[i];
 		}

@@ -351,6 +351,12 @@ latest(const struct ha_state *s)
 						: s->kept.generation;
 }
 
+static bool
+is_coming_back(const struct ha_kept *k)
+{
+	return k->fenced && strcmp(k->doing, ha_action_word(HA_REJOIN)) == 0;
+}
+
 enum ha_peer
 ha_peer_of(const struct ha_state *own, const struct ha_state *peer)
 {
@@ -367,8 +373,8 @@ ha_peer_of(const struct ha_state *own, const struct ha_state *peer)
 		return peer->timeline > ours ? HA_PEER_NEWER : HA_PEER_OLDER;
 	case HA_PG_HUNG:
 		/* It may wake up, and write; but not a standby that waits for
-		 * WAL before it answers. */
-		if (!peer->marked)
+		 * WAL before it answers, nor one that is made into one. */
+		if (!peer->marked && !is_coming_back(&peer->kept))
 			return HA_PEER_PRIMARY;
 		break;
 	case HA_PG_STANDBY:

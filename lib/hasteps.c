@@ -23,6 +23,18 @@
 #define ROUNDS  4
 #define TEND_MS INT64_C(2000)
 
+static const enum ha_event events[HA_VRRPS] = {
+	[HA_VRRP_NONE] = HA_ON_TICK,     [HA_VRRP_MASTER] = HA_ON_MASTER,
+	[HA_VRRP_BACKUP] = HA_ON_BACKUP, [HA_VRRP_FAULT] = HA_ON_FAULT,
+	[HA_VRRP_STOP] = HA_ON_STOP,
+};
+
+enum ha_event
+ha_event_of(enum ha_vrrp vrrp)
+{
+	return events[vrrp];
+}
+
 /*
  * While the pair streams both remember its timeline, from which promotions are
  * counted: the track file has room for few.
@@ -133,6 +145,18 @@ act(struct ha_outcome *o, int *rc, struct verr *e)
 	return true;
 }
 
+static void
+take_last_word(enum ha_event *event, enum ha_vrrp *vrrp)
+{
+	enum ha_vrrp last = pairfile_vrrp();
+
+	if (*vrrp == HA_VRRP_NONE || last == HA_VRRP_NONE || last == *vrrp)
+		return;
+	if (*event != HA_ON_TICK && *event == ha_event_of(*vrrp))
+		*event = ha_event_of(last);
+	*vrrp = last;
+}
+
 /* Keepalived's word is remembered even when nothing is done about it. */
 static int
 remember(struct ha_outcome *o, enum ha_vrrp vrrp, struct verr *e)
@@ -156,16 +180,11 @@ remember(struct ha_outcome *o, enum ha_vrrp vrrp, struct verr *e)
 static void
 want(struct ha_outcome *o)
 {
-	static const enum ha_event lost[HA_VRRPS] = {
-		[HA_VRRP_BACKUP] = HA_ON_BACKUP,
-		[HA_VRRP_FAULT] = HA_ON_FAULT,
-		[HA_VRRP_STOP] = HA_ON_STOP,
-	};
 	struct ha_facts *f = &o->facts;
 
 	if (f->event == HA_ON_TICK && f->held == HA_HELD &&
-	    lost[o->state.kept.vrrp])
-		f->event = lost[o->state.kept.vrrp];
+	    o->state.kept.vrrp != HA_VRRP_MASTER)
+		f->event = ha_event_of(o->state.kept.vrrp);
 	if (f->event == HA_ON_TICK && o->state.kept.wanted &&
 	    f->held == HA_NOT_HELD &&
 	    (f->pg == HA_PG_STANDBY || f->pg == HA_PG_PRIMARY) &&
@@ -198,6 +217,7 @@ ha_transition(enum ha_event event, enum ha_vrrp vrrp, bool silent,
 	lock = ha_lock(HA_LOCK_MS, e);
 	if (lock == -1)
 		return -1;
+	take_last_word(&event, &vrrp);
 	for (int round = 0; round < ROUNDS && !ended; round++) {
 		if (ha_facts_gather_now(event, silent, o, e) == -1 ||
 		    remember(o, vrrp, e) == -1)

@@ -12,7 +12,15 @@
 
 #include "hafacts.h"
 
-/* `silent`: the peer has just been asked in vain, and is not asked again. */
+/* What a state of keepalived is for the plan; HA_ON_TICK for HA_VRRP_NONE. */
+enum ha_event ha_event_of(enum ha_vrrp vrrp);
+
+/*
+ * `vrrp` is what keepalived said by the time this began.  What it has said
+ * since, while others had the lock, counts instead.
+ *
+ * `silent`: the peer has just been asked in vain, and is not asked again.
+ */
 int ha_transition(enum ha_event event, enum ha_vrrp vrrp, bool silent,
 		  struct ha_outcome *o, struct verr *e);
 

@@ -1,10 +1,13 @@
 #include "pairfile.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "conf.h"
 #include "filereplace.h"
@@ -23,31 +26,69 @@ path_of(char *path, size_t size, const char *name)
 
 /* --- keepalived ------------------------------------------------------- */
 
+/* "MASTER", and in a second line whose word it is. */
+static enum ha_vrrp
+read_vrrp(int64_t *order)
+{
+	struct verr ignored = VERR_INIT;
+	struct buf b = BUF_INIT;
+	enum ha_vrrp vrrp = HA_VRRP_NONE;
+	char path[4096], *end;
+
+	*order = 0;
+	path_of(path, sizeof(path), "vrrp");
+	if (file_read(path, 64, &b, &ignored) == 0) {
+		end = b.data + strcspn(b.data, "\n");
+		if (*end == '\n')
+			*order = strtoll(end + 1, NULL, 10);
+		*end = '\0';
+		vrrp = ha_vrrp_from(b.data);
+	}
+	buf_release(&b);
+	return vrrp;
+}
+
+static int
+write_vrrp(enum ha_vrrp vrrp, int64_t order, struct verr *e)
+{
+	char path[4096], text[64];
+
+	path_of(path, sizeof(path), "vrrp");
+	snprintf(text, sizeof(text), "%s\n%" PRId64 "\n", ha_vrrp_word(vrrp),
+		 order);
+	return file_replace(path, text, strlen(text), 0644, false, e);
+}
+
 int
 pairfile_tell_vrrp(enum ha_vrrp vrrp, struct verr *e)
 {
-	char path[4096], text[16];
+	return write_vrrp(vrrp, 0, e);
+}
 
-	path_of(path, sizeof(path), "vrrp");
-	snprintf(text, sizeof(text), "%s\n", ha_vrrp_word(vrrp));
-	return file_replace(path, text, strlen(text), 0644, false, e);
+int
+pairfile_tell_vrrp_of(enum ha_vrrp vrrp, int64_t order, struct verr *e)
+{
+	const char *dir = conf_str("health_dir");
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+	int64_t before;
+
+	if (fd == -1 || flock(fd, LOCK_EX) == -1) {
+		rc = verr_sys(e, VERR_SYSTEM, "cannot lock '%s'", dir);
+	} else {
+		read_vrrp(&before);
+		rc = before > order ? 1 : write_vrrp(vrrp, order, e);
+	}
+	if (fd != -1)
+		close(fd);
+	return rc;
 }
 
 enum ha_vrrp
 pairfile_vrrp(void)
 {
-	struct verr ignored = VERR_INIT;
-	struct buf b = BUF_INIT;
-	enum ha_vrrp vrrp = HA_VRRP_NONE;
-	char path[4096];
+	int64_t order;
 
-	path_of(path, sizeof(path), "vrrp");
-	if (file_read(path, 64, &b, &ignored) == 0) {
-		b.data[strcspn(b.data, "\n")] = '\0';
-		vrrp = ha_vrrp_from(b.data);
-	}
-	buf_release(&b);
-	return vrrp;
+	return read_vrrp(&order);
 }
 
 /* --- the peer --------------------------------------------------------- */

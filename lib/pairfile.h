@@ -25,6 +25,9 @@ struct pairfile_peer {
 };
 
 int pairfile_tell_vrrp(enum ha_vrrp vrrp, struct verr *e);
+/* The same by one of many: 1, and nothing is told, when one with a higher
+ * `order` was there before.  voip-failover follow has the order 0. */
+int pairfile_tell_vrrp_of(enum ha_vrrp vrrp, int64_t order, struct verr *e);
 /* HA_VRRP_NONE: nothing was told. */
 enum ha_vrrp pairfile_vrrp(void);
 

@@ -67,6 +67,35 @@ state() {
 	run -64 voip-failover notify INSTANCE
 }
 
+# keepalived starts them at the same time and does not wait.
+@test "of two that notify the one that was started last is right" {
+	printf 'BACKUP\n9000000000000000000\n' >"$dir/run/vrrp"
+	run -0 voip-failover notify INSTANCE voip MASTER 200
+	[[ "$output" == *"keepalived has said something else since"* ]]
+	[ ! -e "$dir/state/state.json" ]
+	printf 'BACKUP\n1\n' >"$dir/run/vrrp"
+	run -1 voip-failover notify INSTANCE voip MASTER 200
+	[ "$(head -n 1 "$dir/run/vrrp")" = MASTER ]
+	[ "$(state .vrrp)" = MASTER ]
+}
+
+is_told() {
+	[ "$(head -n 1 "$dir/run/vrrp")" = "$1" ]
+}
+
+@test "what keepalived said while another one had the lock is what counts" {
+	local lock
+	exec {lock}>"$dir/state/lock"
+	flock "$lock"
+	voip-failover notify INSTANCE voip MASTER 200 {lock}>&- 3>&- &
+	wait_for is_told MASTER
+	printf 'BACKUP\n9000000000000000000\n' >"$dir/run/vrrp"
+	exec {lock}>&-
+	wait $!
+	[ "$(state .vrrp)" = BACKUP ]
+	[ ! -e "$dir/state/journal.jsonl" ]
+}
+
 @test "the address without a server is refused, and that is in the history" {
 	run -1 voip-failover notify INSTANCE voip MASTER 200
 	[[ "$output" == *"refused: the address is ours, but PostgreSQL does not answer"* ]]

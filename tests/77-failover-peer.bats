@@ -140,6 +140,31 @@ acted_upon() {
 	[ "$(sed -n 2p "$dir/answer" | jq -r .writable)" = false ]
 }
 
+@test "a demand that waited for too long is not obeyed any more" {
+	local lock peer
+	echo '{"vrrp":"MASTER","held":true}' >"$dir/state/state.json"
+	VOIP_FENCE_TIMEOUT=10ms follow
+	exec {lock}>"$dir/state/lock"
+	flock "$lock"
+	told FAULT
+	wait_for pgrep -P "$pid"
+	peer-ask "$dir/key" demote 0 >"$dir/demand"
+	exec {peer}<>"/dev/tcp/${address%:*}/${address#*:}"
+	{
+		printf 'POST /peer/demote HTTP/1.1\r\nHost: x\r\n'
+		printf 'Connection: close\r\nContent-Length: %d\r\n\r\n' \
+			"$(stat -c %s "$dir/demand")"
+		cat "$dir/demand"
+	} >&"$peer"
+	[ "$(peer-ask "$dir/key" demote 0 | post demote)" = 409 ]
+	[ "$(sed -n 2p "$dir/answer")" = "already asked" ]
+	read -rt 0.05 <> <(:) || :
+	exec {lock}>&-
+	run -0 cat <&"$peer"
+	[[ "$output" == *"asked too long ago"* ]]
+	exec {peer}>&-
+}
+
 @test "the service ends at SIGTERM, and refuses to start without its key" {
 	follow
 	service_stop
