@@ -10,7 +10,7 @@
 #include "reloadcenter.h"
 #include "reloadplan.h"
 
-#define DATABASE_AGAIN_MS 1000
+#define AGAIN_MS 1000
 
 /* What @callcenter should find, in the order of enum center_kind. */
 static const char sql_callcenter[] =
@@ -65,11 +65,36 @@ refuse(struct reload_freeswitch *f, const char *answer)
 }
 
 static void
+put_off(struct reload_freeswitch *f)
+{
+	reload_peer_done(&f->peer, RELOAD_LATER, AGAIN_MS, NULL);
+}
+
+static void
 database_is_away(struct reload_freeswitch *f, const struct verr *e)
 {
-	log_event(LOG_LEVEL_WARNING, "waiting for the database", "peer",
-		  f->peer.name, "error", e->msg, NULL);
-	reload_peer_done(&f->peer, RELOAD_LATER, DATABASE_AGAIN_MS, NULL);
+	if (!f->told_database)
+		log_event(LOG_LEVEL_WARNING, "waiting for the database", "peer",
+			  f->peer.name, "error", e->msg, NULL);
+	f->told_database = true;
+	put_off(f);
+}
+
+static void
+database_is_back(struct reload_freeswitch *f)
+{
+	if (f->told_database)
+		log_event(LOG_LEVEL_INFO, "the database is back", "peer",
+			  f->peer.name, NULL);
+	f->told_database = false;
+}
+
+static void
+out_of_memory(struct reload_freeswitch *f)
+{
+	log_event(LOG_LEVEL_WARNING, "out of memory", "peer", f->peer.name,
+		  NULL);
+	put_off(f);
 }
 
 /* --- @callcenter ------------------------------------------------------ */
@@ -176,7 +201,7 @@ take_wanted(struct reload_freeswitch *f, struct db_result *r)
 	free(contacts);
 	buf_release(&names);
 	if (rc == -1 && e.kind == VERR_RETRY)
-		database_is_away(f, &e);
+		out_of_memory(f);
 	else
 		reload_peer_done(&f->peer,
 				 rc == 0 ? RELOAD_DONE : RELOAD_REFUSED, 0, &e);
@@ -278,11 +303,9 @@ take_trunks(struct reload_freeswitch *f, struct db_result *r)
 {
 	size_t n = (size_t)db_rows(r);
 	struct reload_trunk *now = calloc(n + 1, sizeof(*now));
-	struct verr e = VERR_INIT;
 
 	if (!now) {
-		verr_set(&e, VERR_RETRY, "out of memory");
-		database_is_away(f, &e);
+		out_of_memory(f);
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -341,10 +364,12 @@ take_result(struct db_result *r, const struct verr *e, void *arg)
 {
 	struct reload_freeswitch *f = arg;
 
-	if (e && e->kind != VERR_NONE)
+	if (e && e->kind != VERR_NONE) {
 		database_is_away(f, e);
-	else
-		task_of(reload_peer_asked(&f->peer))->take(f, r);
+		return;
+	}
+	database_is_back(f);
+	task_of(reload_peer_asked(&f->peer))->take(f, r);
 }
 
 static void next_question(struct reload_freeswitch *f);

@@ -32,6 +32,7 @@ struct reload_freeswitch {
 	bool agents_available;
 	int64_t wait_ms;
 	int64_t killed_ms; /* the last killgw; 0: never */
+	bool told_database; /* that it is away */
 	/* Of the task under way. */
 	unsigned step;
 	struct buf answers[3];

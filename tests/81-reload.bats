@@ -525,6 +525,25 @@ freeswitch	xml_flush_cache id 1001 a.example" ]
 	[[ $output == *xml_flush_cache* ]]
 }
 
+@test "what waits for the database says so once, and when it is back" {
+	freeswitch
+	away=$(mktemp -u "$SUITE_BASE/away.XXXXXX")
+	VOIP_DATABASE="host=$away dbname=$PGDATABASE" \
+		reload_lines --freeswitch-only --wait 60s
+	printf 'resync\n' >&9
+	# It asks again and again.
+	wait_for eval '[ "$(grep -c tier.list "$dir/fs/log")" -ge 3 ]'
+	[ "$(grep -c 'waiting for the database peer=freeswitch error=' "$dir/log")" -eq 1 ]
+	run -1 grep 'database is back' "$dir/log"
+	ln -s "$PGHOST" "$away"
+	wait_for grep -q 'applied peer=freeswitch' "$dir/log"
+	lines_end
+	rm "$away"
+	[ "$status" -eq 0 ]
+	[ "$(grep -c 'waiting for the database' "$dir/log")" -eq 1 ]
+	[ "$(grep -c 'the database is back peer=freeswitch' "$dir/log")" -eq 1 ]
+}
+
 @test "without the database more is forgotten instead" {
 	freeswitch
 	remember ext a.example:1001
