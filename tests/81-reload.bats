@@ -525,6 +525,10 @@ freeswitch	xml_flush_cache id 1001 a.example" ]
 	[[ $output == *xml_flush_cache* ]]
 }
 
+asked() { # TIMES COMMAND
+	[ "$(told | grep -c "$2")" -ge "$1" ]
+}
+
 @test "what waits for the database says so once, and when it is back" {
 	freeswitch
 	away=$(mktemp -u "$SUITE_BASE/away.XXXXXX")
@@ -532,7 +536,7 @@ freeswitch	xml_flush_cache id 1001 a.example" ]
 		reload_lines --freeswitch-only --wait 60s
 	printf 'resync\n' >&9
 	# It asks again and again.
-	wait_for eval '[ "$(grep -c tier.list "$dir/fs/log")" -ge 3 ]'
+	wait_for asked 3 'tier list'
 	[ "$(grep -c 'waiting for the database peer=freeswitch error=' "$dir/log")" -eq 1 ]
 	run -1 grep 'database is back' "$dir/log"
 	ln -s "$PGHOST" "$away"
