@@ -396,6 +396,13 @@ complete_line() {
 	[ "$(complete_line 'voip-ext user set x@pbx.example.com usern')" = username= ]
 	[ "$(complete_line 'voip-schema gr' _voip_program)" = grant ]
 	[ "$(complete_line 'voip-schema --show' _voip_program)" = --show-config ]
+	[ "$(complete_line 'voip-watch -n 3 trunk mem' _voip_watch)" = member ]
+	[ "$(complete_line 'voip-watch --format ' _voip_watch)" = "jsonl tsv" ]
+	[ "$(complete_line 'voip-watch --cou' _voip_watch)" = --count ]
+	[ "$(complete_line 'voip-reload -n que' _voip_reload)" = queue ]
+	[ "$(complete_line 'voip-reload re' _voip_reload)" = resync ]
+	[ "$(complete_line 'voip-reload resync ' _voip_reload)" = "" ]
+	[ "$(complete_line 'voip-reload --kam' _voip_reload)" = --kamailio-only ]
 	# Without the line, as some shells' tests call it.
 	run -0 bash -c 'source <(voip-ext completion bash)
 		COMP_WORDS=(voip-ext queue sh) COMP_CWORD=2; _voip_ext
@@ -414,6 +421,9 @@ complete_line() {
 		tail -n +2 | cut -f1 | paste -sd' ')" ]
 	[ "$(complete_line 'voip-ext add 1@pbx.example.com queue=ni')" = night ]
 	[ "$(complete_line 'voip-ext list -d other')" = other.example.com ]
+	[ "$(complete_line 'voip-watch -d oth' _voip_watch)" = other.example.com ]
+	[ "$(complete_line 'voip-reload -w 1s queue x nig' _voip_reload)" = \
+		night@pbx.example.com ]
 	[ "$(complete_line 'voip-ext queue show evil')" = \
 		'evil\ \$\(touch\ pwned\)\`touch\ pwned\`@pbx.example.com' ]
 	[ ! -e pwned ]
