@@ -92,11 +92,17 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
-# The SQL files travel inside the programs (lib/sqlfiles.h).
-$(BUILD)/sql.c: $(wildcard sql/*.sql) Makefile
+# The SQL files travel inside the programs (lib/sqlfiles.h).  One that is removed
+# makes nothing newer, so their list is a file of its own.
+SQL      := $(sort $(wildcard sql/*.sql))
+$(BUILD)/sql.list: always
 	@mkdir -p $(@D)
+	@echo '$(SQL)' | cmp -s - $@ || echo '$(SQL)' >$@
+.PHONY: always
+
+$(BUILD)/sql.c: $(SQL) $(BUILD)/sql.list Makefile
 	@{ echo '#include "sqlfiles.h"'; echo 'const struct sql_file sql_files[] = {'; \
-	for f in $(sort $(wildcard sql/*.sql)); do echo "{ \"$${f##*/}\","; \
+	for f in $(SQL); do echo "{ \"$${f##*/}\","; \
 	sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$$/\\n"/' "$$f"; echo '},'; done; \
 	echo '{ 0 } };'; } >$@
 
