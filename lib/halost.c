@@ -327,8 +327,10 @@ take_rows(struct search *s, const struct db_result *r, struct verr *e)
 	char *lost = malloc(all + 1);
 	int *rows = calloc(all + 1, sizeof(*rows)), rc = 0;
 
-	if (!lost || !rows)
-		rc = no_memory(e);
+	if (!lost || !rows) {
+		no_memory(e);
+		rc = -1;
+	}
 	for (int k = 0; k < KEYS; k++)
 		db_array_begin(&keys[k], DB_ARRAY_TEXT);
 	for (size_t i = 0; i < all && rc == 0; i++) {
