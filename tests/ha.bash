@@ -36,7 +36,8 @@ done
 ha_client=10.77.0.1
 
 # Nothing of the caller's may lead elsewhere, nor keep his descriptors open.
-ha_clean=(env -u PGHOST -u PGUSER -u PGDATABASE -u VOIP_DATABASE)
+ha_clean=(env -u PGHOST -u PGUSER -u PGDATABASE -u VOIP_DATABASE
+	-u VOIP_DATABASE_CONNECT_TIMEOUT)
 
 ha_user() {
 	(cd / && exec setpriv --reuid postgres --regid postgres --clear-groups \
