@@ -15,12 +15,10 @@ teardown_file() {
 setup() {
 	load helper
 	load service.bash
-	dir=$(mktemp -d /tmp/voip-health.XXXXXX)
-	started=()
+	load health.bash
+	health_setup
 	mkdir "$dir/spool"
-	mkdir "$dir/run"
-	export VOIP_CONFIG=/dev/null VOIP_CDR_SPOOL_DIR=$dir/spool
-	export VOIP_NODE_DATABASE=$VOIP_DATABASE VOIP_HEALTH_DIR=$dir/run
+	export VOIP_CDR_SPOOL_DIR=$dir/spool
 	# Stand-ins for the endpoints, which answer 404: they live.
 	service_start
 	export VOIP_DIRXML_LISTEN=$address
@@ -41,17 +39,6 @@ detail() {
 	voip-health --format tsv | awk -F '\t' -v p="$1" '$1 == p { print $5 }'
 }
 
-serve() {
-	: >"$dir/log"
-	start_process voip-health --listen 127.0.0.1:0
-	wait_for grep -q 'listening on' "$dir/log"
-	address=$(sed -n 's/.*listening on //p' "$dir/log")
-}
-
-code() {
-	ask "$1" -o /dev/null -w '%{http_code}'
-}
-
 @test "a table tells each probe, its class and its state" {
 	run -0 voip-health
 	[[ "${lines[0]}" == probe*class*state*ms*detail ]]
@@ -59,14 +46,6 @@ code() {
 	[ "${#lines[@]}" -gt 20 ]
 	run -0 voip-health status --format json
 	[ "$(jq -r '.[0].state' <<<"$output")" = ok ]
-}
-
-verdict() {
-	cut -d' ' -f4 "$dir/run/verdict"
-}
-
-verdict_is() {
-	[ "$(verdict)" = "$1" ]
 }
 
 @test "check is silent and true while the node is fit" {

@@ -29,13 +29,12 @@ setup() {
 	# shellcheck source=tests/cluster.bash
 	. "$BATS_TEST_DIRNAME/cluster.bash"
 	cluster_base=$PAIR
-	dir=$(mktemp -d /tmp/voip-health.XXXXXX)
-	started=()
-	mkdir "$dir/spool" "$dir/run" "$dir/state"
-	export VOIP_CONFIG=/dev/null VOIP_CDR_SPOOL_DIR=$dir/spool
-	export VOIP_HEALTH_DIR=$dir/run VOIP_FAILOVER_STATE_DIR=$dir/state
-	export VOIP_DIRXML_LISTEN='' VOIP_CDR_LISTEN='' VOIP_KAMAILIO_RPC=''
-	export VOIP_FREESWITCH_EVENT_SOCKET=''
+	load health.bash
+	health_setup
+	health_alone
+	mkdir "$dir/spool" "$dir/state"
+	export VOIP_CDR_SPOOL_DIR=$dir/spool VOIP_HEALTH_DISKS=/
+	export VOIP_FAILOVER_STATE_DIR=$dir/state
 	on one
 }
 
@@ -48,34 +47,19 @@ on() {
 	export VOIP_NODE_DATABASE="host=$PAIR/$1 dbname=postgres user=postgres"
 }
 
-row() { # PROBE: its state and its detail
-	voip-health --format tsv | awk -F '\t' -v p="$1" \
-		'$1 == p { print $3 ": " $5 }'
-}
-
 row_is() { # PROBE PATTERN
 	# shellcheck disable=SC2053 # a pattern
 	[[ "$(row "$1")" == $2 ]]
 }
 
-serve() {
-	: >"$dir/log"
-	start_process voip-health --listen 127.0.0.1:0
-	wait_for grep -q 'listening on' "$dir/log"
-	address=$(sed -n 's/.*listening on //p' "$dir/log")
+# With its first verdict.
+serve_settled() {
+	serve
 	wait_for test -e "$dir/run/verdict"
-}
-
-code() {
-	ask "$1" -o /dev/null -w '%{http_code}'
 }
 
 code_is() {
 	[ "$(code "$1")" = "$2" ]
-}
-
-verdict_is() {
-	[ "$(cut -d' ' -f4 "$dir/run/verdict")" = "$1" ]
 }
 
 pg() { # NODE SQL
@@ -112,7 +96,7 @@ pg() { # NODE SQL
 }
 
 @test "Patroni's words are answered for a primary" {
-	serve
+	serve_settled
 	wait_for code_is /primary 200
 	for path in / /leader /read-write /read-only /readiness /patroni \
 		/cluster /history /health /live /livez /liveness /readyz; do
@@ -133,7 +117,7 @@ pg() { # NODE SQL
 
 @test "Patroni's words are answered for a standby, and its lag" {
 	on two
-	serve
+	serve_settled
 	wait_for code_is /replica 200
 	wait_for code_is '/replica?lag=16MB' 200
 	code_is /read-only 200
@@ -152,7 +136,7 @@ pg() { # NODE SQL
 
 @test "the metrics are well formed and have the names that others know" {
 	event_socket ok
-	serve
+	serve_settled
 	wait_for eval 'ask /metrics | grep -q "^patroni_primary{name=.*} 1$"'
 	wait_for eval 'ask /metrics | grep -q "^freeswitch_up 1$"'
 	wait_for eval 'ask /metrics | grep -q "^freeswitch_sofia_gateway_call_in"'
@@ -171,7 +155,7 @@ pg() { # NODE SQL
 }
 
 @test "health.json tells all, with what to do" {
-	VOIP_HEALTH_UNITS=sick VOIP_SERVICE_SICK_STATUS=false serve
+	VOIP_HEALTH_UNITS=sick VOIP_SERVICE_SICK_STATUS=false serve_settled
 	wait_for eval '[ "$(jq -r ".probes[] | select(.name == \"units\").state" "$dir/run/health.json")" = failed ]'
 	[ "$(jq -r .verdict "$dir/run/health.json")" = fit ]
 	[ "$(jq -r '.probes[] | select(.name == "units").remedy' "$dir/run/health.json")" = 'systemctl status, then start it' ]
@@ -270,10 +254,6 @@ event_socket() { # MODE
 
 # --- the pair ------------------------------------------------------------------
 
-now_ms() {
-	awk '{ printf "%d", $1 * 1000 }' /proc/uptime
-}
-
 # What the peer said: its health, and members of its state.
 peer_says() { # HEALTH [MEMBERS]
 	cat >"$dir/run/peer.new" <<-END
@@ -329,7 +309,7 @@ peer_is_silent() {
 @test "the verdict is held while the peer is worse, and check is true" {
 	export VOIP_PEER_ADDRESS=192.0.2.2:8084 VOIP_DIRXML_LISTEN=unix:$dir/nobody
 	peer_says unfit
-	serve
+	serve_settled
 	while_unfit() { peer_says unfit; verdict_is held; }
 	wait_for while_unfit
 	voip-health check
@@ -362,11 +342,11 @@ peer_is_silent() {
 }
 
 @test "check for a primary is true only where the address is" {
-	VOIP_VIRTUAL_ADDRESS=127.0.0.1 serve
+	VOIP_VIRTUAL_ADDRESS=127.0.0.1 serve_settled
 	wait_for voip-health check --role=primary
 	[ "$(code /primary)" = 200 ]
 	stop_process "${started[-1]}"
-	VOIP_VIRTUAL_ADDRESS=192.0.2.77 serve
+	VOIP_VIRTUAL_ADDRESS=192.0.2.77 serve_settled
 	wait_for verdict_is fit
 	run -1 voip-health check --role=primary
 	wait_for code_is /replica 503
@@ -405,7 +385,7 @@ peer_is_silent() {
 # The last of this file: there is no pair any more afterwards.
 @test "a promotion is in the history as Patroni tells it" {
 	on two
-	serve
+	serve_settled
 	wait_for code_is /replica 200
 	[ "$(ask /history | jq -c .)" = '[]' ]
 	[ "$(ask /patroni | jq -r .replication_state)" = streaming ]

@@ -18,12 +18,9 @@ setup() {
 	load helper
 	load service.bash
 	load kamailio.bash
-	dir=$(mktemp -d /tmp/voip-health.XXXXXX)
-	started=()
-	export VOIP_CONFIG=/dev/null VOIP_HEALTH_DIR=$dir
-	export VOIP_NODE_DATABASE=$VOIP_DATABASE VOIP_DIRXML_LISTEN=''
-	export VOIP_CDR_LISTEN='' VOIP_CDR_SPOOL_DIR='' VOIP_HEALTH_DISKS=''
-	export VOIP_FREESWITCH_EVENT_SOCKET=''
+	load health.bash
+	health_setup
+	health_alone
 }
 
 teardown() {
@@ -31,20 +28,13 @@ teardown() {
 	service_teardown
 }
 
-row() { # PROBE: its state and its detail
-	voip-health --format tsv | awk -F '\t' -v p="$1" \
-		'$1 == p { print $3 ": " $5 }'
-}
-
 @test "Kamailio that answers OPTIONS and RPC is well" {
 	kamailio_start
 	export VOIP_KAMAILIO_SIP=127.0.0.1:$kamailio_port
 	[ "$(row kamailio)" = "ok: OPTIONS to $VOIP_KAMAILIO_SIP: 200" ]
 	[[ "$(row kamailio-rpc)" == 'ok: up for '*' s' ]]
-	start_process voip-health --listen 127.0.0.1:0
-	wait_for grep -q 'listening on' "$dir/log"
-	address=$(sed -n 's/.*listening on //p' "$dir/log")
-	wait_for grep -q ' fit ' "$dir/verdict"
+	serve
+	wait_for verdict_is fit
 	ask /metrics >"$dir/metrics"
 	grep -qx 'kamailio_up 1' "$dir/metrics"
 	grep -q '^kamailio_core_shmmem_total [1-9]' "$dir/metrics"

@@ -16,13 +16,9 @@ teardown_file() {
 setup() {
 	load helper
 	load service.bash
-	dir=$(mktemp -d /tmp/voip-health.XXXXXX)
-	started=()
-	mkdir "$dir/run"
-	export VOIP_CONFIG=/dev/null VOIP_HEALTH_DIR=$dir/run
-	export VOIP_NODE_DATABASE=$VOIP_DATABASE VOIP_DIRXML_LISTEN=''
-	export VOIP_CDR_LISTEN='' VOIP_CDR_SPOOL_DIR='' VOIP_HEALTH_DISKS=''
-	export VOIP_FREESWITCH_EVENT_SOCKET='' VOIP_KAMAILIO_RPC=''
+	load health.bash
+	health_setup
+	health_alone
 }
 
 teardown() {
@@ -30,23 +26,8 @@ teardown() {
 	service_teardown
 }
 
-now_ms() {
-	awk '{ printf "%d", $1 * 1000 }' /proc/uptime
-}
-
 well() {
 	echo "1 $(now_ms) 600000 fit primary 1 " >"$dir/run/verdict"
-}
-
-serve() {
-	: >"$dir/log"
-	start_process voip-health --listen 127.0.0.1:0
-	wait_for grep -q 'listening on' "$dir/log"
-	address=$(sed -n 's/.*listening on //p' "$dir/log")
-}
-
-verdict_is() {
-	[ "$(cut -d' ' -f4 "$dir/run/verdict")" = "$1" ]
 }
 
 @test "check says no to whatever is no verdict, and does not hang" {
