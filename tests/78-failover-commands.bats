@@ -7,16 +7,11 @@ bats_require_minimum_version 1.5.0
 
 setup_file() {
 	load helper
-	cd "$BATS_TEST_DIRNAME/.." || return
-	top=$PWD
-	# shellcheck disable=SC2153
-	export top build=$BUILD
 	load ha.bash
 	# A busy machine is late, and nobody who is late is dead.
 	export ha_settings='peer_timeout=3s
 		witness_timeout=3s'
 	ha_build
-	export ha
 }
 
 teardown_file() {

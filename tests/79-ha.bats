@@ -8,8 +8,6 @@ bats_require_minimum_version 1.5.0
 
 setup_file() {
 	load helper
-	cd "$BATS_TEST_DIRNAME/.." || return
-	export top=$PWD build=$BUILD
 	load ha.bash
 	# A busy machine is late, and nobody who is late is dead.
 	ha_settings='peer_timeout=2s
@@ -17,7 +15,6 @@ setup_file() {
 		rejoin_policy=reclone
 		rejoin_copies=99'
 	ha_build
-	export ha
 }
 
 teardown_file() {

@@ -10,10 +10,6 @@ setup_file() {
 	local n
 
 	load helper
-	cd "$BATS_TEST_DIRNAME/.." || return
-	top=$PWD
-	# shellcheck disable=SC2153
-	export top build=$BUILD
 	load ha.bash
 	# A busy machine is late, and nobody who is late is dead.
 	export ha_settings='peer_timeout=20s
@@ -29,7 +25,6 @@ setup_file() {
 	for n in 1 2; do
 		echo "alert_command='sh $ha/alert'" >>"$ha/n$n/voip.conf"
 	done
-	export ha
 }
 
 teardown_file() {

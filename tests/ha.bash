@@ -17,7 +17,7 @@
 #   ha_await COMMAND    until it succeeds, 180 s at most
 #
 # tests/ha/fault.bash: what is done to the pair, and what the client sees.
-# Both need $top (the tree) and $build (its programs).
+# Both need $top (the tree) and $build (its programs), which a bats file has.
 #
 # Addresses: node1 10.77.0.101, node2 10.77.0.102, client and witness 10.77.0.1,
 # the virtual one 10.77.0.100.  The names of the namespaces have the pid of the
@@ -26,6 +26,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154,SC2034 # $top, $build: of the caller; $p, $s: his
 
+[ -z "${BATS_TEST_DIRNAME:-}" ] ||
+	top=${BATS_TEST_DIRNAME%/*} build=${BUILD:?}
 ha_bin=${PG_BIN:-$(find /usr/lib/postgresql -name initdb -printf '%h\n' |
 	sort -V | tail -n 1)}
 ha_vip=10.77.0.100
@@ -196,6 +198,7 @@ ha_streams() { # N of the primary
 ha_build() {
 	local n file
 
+	export ha
 	ha=$(mktemp -d /tmp/voip-ha.XXXXXX)
 	chmod 755 "$ha"
 	mkdir -p "$ha"/{bin,disk1,disk2,golden,n1/run,n1/state,n2/run,n2/state}
