@@ -10,26 +10,14 @@ load proxy
 setup_file() {
 	clone_db
 	proxy_setup kamailio_node_ping=60s kamailio_flush=1s
-	sql "insert into voip.domains (domain) values ('a.example');
-		insert into voip.users (domain_id, username, ha1, ha1b)
-			select id, u, md5(u || ':' || domain || ':pw' || u),
-			md5(u || '@' || domain || ':' || domain || ':pw' || u)
-			from voip.domains, unnest('{1001,1002,1003}'::text[])
-			as u where domain = 'a.example';
-		insert into voip.extensions (domain_id, extension, type, user_id)
-			select domain_id, username, 'user', id from voip.users;
-		insert into voip.trunks (name, host, port)
+	proxy_accounts a.example 1001 1002 1003
+	proxy_media fs1 fs2
+	sql "insert into voip.trunks (name, host, port)
 			values ('direct', '127.0.0.21', $peer_port);
 		insert into voip.extensions (domain_id, extension, type,
 			need_media, trunk_id) select d.id, v.* from
 			voip.domains as d, (select '00X.', 'trunk_out', false,
-			t.id from voip.trunks as t) as v
-			where d.domain = 'a.example';
-		insert into voip.extensions (domain_id, extension, type)
-			select id, '8001', 'queue' from voip.domains
-			where domain = 'a.example';
-		insert into voip.media_nodes (destination) values
-			('sip:$fs1_address'), ('sip:$fs2_address')"
+			t.id from voip.trunks as t) as v"
 	proxy_start
 	peer fs1 -v
 	peer fs2 -v

@@ -9,17 +9,11 @@ load proxy
 setup_file() {
 	clone_db
 	proxy_setup
-	sql "insert into voip.domains (domain) values ('a.example'),
-			('b.example');
-		insert into voip.users (domain_id, username, ha1, ha1b)
-			select id, u, md5(u || ':' || domain || ':pw' || u),
-			md5(u || '@' || domain || ':' || domain || ':pw' || u)
-			from voip.domains,
-			unnest('{1001,1002,1500,alice,limited}'::text[]) as u
-			where domain like '_.example';
-		insert into voip.extensions (domain_id, extension, type, user_id)
-			select domain_id, case username when 'alice' then '1003'
-				else username end, 'user', id from voip.users;
+	for domain in a.example b.example; do
+		proxy_accounts "$domain" 1001 1002 1500 alice limited
+	done
+	sql "update voip.extensions set extension = '1003'
+			where extension = 'alice';
 		insert into voip.queues (domain_id, name)
 			select id, 'sales' from voip.domains
 			where domain = 'a.example';

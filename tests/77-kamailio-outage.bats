@@ -21,22 +21,10 @@ setup_file() {
 	# answers are kept for a second: the outage lasts longer
 	proxy_setup kamailio_number_ttl=1s kamailio_account_ttl=1s \
 		kamailio_negative_ttl=1s
-	sql "insert into voip.domains (domain) values ('a.example');
-		insert into voip.users (domain_id, username, ha1, ha1b)
-			select id, u, md5(u || ':' || domain || ':pw' || u),
-			md5(u || '@' || domain || ':' || domain || ':pw' || u)
-			from voip.domains, generate_series(1001, 1080) as n,
-			lateral (select n::text as u) as v
-			where domain = 'a.example';
-		insert into voip.extensions (domain_id, extension, type, user_id)
-			select domain_id, username, 'user', id from voip.users;
-		insert into voip.extensions (domain_id, extension, type)
-			select id, '8001', 'queue' from voip.domains
-			where domain = 'a.example';
-		insert into voip.emergency_numbers (number) values ('112'),
+	proxy_accounts a.example {1001..1080}
+	proxy_media fs1 fs2
+	sql "insert into voip.emergency_numbers (number) values ('112'),
 			('11X');
-		insert into voip.media_nodes (destination) values
-			('sip:$fs1_address'), ('sip:$fs2_address');
 		insert into voip.trusted_addresses (address)
 			values ('127.0.0.50')"
 	proxy_start

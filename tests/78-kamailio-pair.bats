@@ -17,20 +17,8 @@ setup_file() {
 	export spaces=voip${BASHPID}k
 	export fs1_address=$net.11:5080 ua2_address=$net.51:5060
 	export ua3_address=$net.52:5060 proxy_port=5060 proxy=$net.100:5060
-	sql "insert into voip.domains (domain) values ('a.example');
-		insert into voip.users (domain_id, username, ha1, ha1b)
-			select id, u, md5(u || ':' || domain || ':pw' || u),
-			md5(u || '@' || domain || ':' || domain || ':pw' || u)
-			from voip.domains, generate_series(1050, 1099) as n,
-			lateral (select n::text as u) as v
-			where domain = 'a.example';
-		insert into voip.extensions (domain_id, extension, type, user_id)
-			select domain_id, username, 'user', id from voip.users;
-		insert into voip.extensions (domain_id, extension, type)
-			select id, '8001', 'queue' from voip.domains
-			where domain = 'a.example';
-		insert into voip.media_nodes (destination)
-			values ('sip:$fs1_address')"
+	proxy_accounts a.example {1050..1099}
+	proxy_media fs1
 	ip netns add "$spaces-c"
 	ip -n "$spaces-c" link add switch type bridge
 	ip -n "$spaces-c" link set switch up

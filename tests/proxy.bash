@@ -2,6 +2,10 @@
 # of a test file's own (load kamailio.bash for rpc and others first).
 #
 #   proxy_setup [SETTING=VALUE...]  database, configuration and addresses
+#   proxy_accounts DOMAIN USER...   whose password is pw and the name, each with
+#                           the extension of its name
+#   proxy_media NAME...     media servers at ${NAME}_address, and the queue 8001
+#                           of each domain for them
 #   proxy_start, kamailio_stop [SIGNAL]
 #   peer NAME [OPTION...]   sip-peer at ${NAME}_address; its log is $folder/NAME
 #   peer_stop NAME
@@ -42,6 +46,38 @@ proxy_configure() {
 	done
 	cp "$BATS_TEST_DIRNAME/../etc/kamailio/kamailio.cfg" "$folder"
 	voip-config "${settings[@]}" kamailio >"$folder/voip-site.cfg"
+}
+
+proxy_accounts() {
+	local domain=$1 users
+
+	shift
+	users=$(IFS=,; echo "$*")
+	psql -Xq -v ON_ERROR_STOP=1 -c "
+		insert into voip.domains (domain) values ('$domain');
+		insert into voip.users (domain_id, username, ha1, ha1b)
+			select id, u, md5(u || ':' || domain || ':pw' || u),
+			md5(u || '@' || domain || ':' || domain || ':pw' || u)
+			from voip.domains, unnest('{$users}'::text[]) as u
+			where domain = '$domain';
+		insert into voip.extensions (domain_id, extension, type, user_id)
+			select domain_id, username, 'user', u.id from voip.users
+			as u join voip.domains as d on d.id = domain_id
+			where domain = '$domain'"
+}
+
+proxy_media() {
+	local name address
+
+	for name in "$@"; do
+		address=${name}_address
+		psql -Xq -v ON_ERROR_STOP=1 -c "insert into
+			voip.media_nodes (destination)
+			values ('sip:${!address}')"
+	done
+	psql -Xq -v ON_ERROR_STOP=1 -c "insert into voip.extensions
+		(domain_id, extension, type)
+		select id, '8001', 'queue' from voip.domains"
 }
 
 # Where the packages' modules were unpacked.

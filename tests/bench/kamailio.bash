@@ -28,21 +28,9 @@ kamailio_begin() {
 	PROXY_MEMORY=512
 	proxy_setup kamailio_node_ping=1s kamailio_flush=60s \
 		kamailio_node_threshold=3
-	psql -Xq -c "insert into voip.domains (domain) values ('a.example');
-		insert into voip.users (domain_id, username, ha1, ha1b)
-			select id, u, md5(u || ':' || domain || ':pw' || u),
-			md5(u || '@' || domain || ':' || domain || ':pw' || u)
-			from voip.domains, generate_series(20000, 29999) as n,
-			lateral (select n::text as u) as v
-			where domain = 'a.example';
-		insert into voip.extensions (domain_id, extension, type, user_id)
-			select domain_id, username, 'user', id from voip.users
-			where username ~ '^2....$';
-		insert into voip.extensions (domain_id, extension, type)
-			select id, '8001', 'queue' from voip.domains
-			where domain = 'a.example';
-		insert into voip.media_nodes (destination)
-			values ('sip:$fs1_address')" -c 'vacuum analyze'
+	proxy_accounts a.example {20000..29999}
+	proxy_media fs1
+	psql -Xq -c 'vacuum analyze'
 	for n in {20000..29999}; do
 		echo "$n;a.example;[authentication username=$n password=pw$n];8001"
 	done | sed '1i SEQUENTIAL' >"$folder/fields"
