@@ -44,6 +44,18 @@ start() {
 	address=$(sed -n 's/.*listening on \([^ ]*\).*/\1/p' "$log" | head -n 1)
 }
 
+# Under strace, whose words are OPTION...: its process is $tracer.
+start_traced() { # OPTION...
+	log=$BATS_TEST_TMPDIR/log
+	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 \
+		strace -f "$@" voip-cdr-ingest --listen 127.0.0.1:0 \
+		3>&- 4>&- </dev/null >"$log" 2>&1 &
+	tracer=$!
+	wait_for grep -q 'listening on' "$log"
+	pid=$(pgrep -P "$tracer" voip-cdr-ingest)
+	address=$(sed -n 's/.*listening on \([^ ]*\).*/\1/p' "$log" | head -n 1)
+}
+
 # Status and body of a post of standard input.
 post() {
 	curl -sS -o "$BATS_TEST_TMPDIR/body" -w '%{http_code} ' \
@@ -203,16 +215,7 @@ spool_is_empty() {
 }
 
 @test "with the disk full the database still takes it, and without one it is 503" {
-	log=$BATS_TEST_TMPDIR/log
-	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 \
-		strace -f -o /dev/null -e trace=fsync \
-		-e inject=fsync:error=ENOSPC \
-		voip-cdr-ingest --listen 127.0.0.1:0 3>&- 4>&- </dev/null \
-		>"$log" 2>&1 &
-	tracer=$!
-	wait_for grep -q 'listening on' "$log"
-	pid=$(pgrep -P "$tracer" voip-cdr-ingest)
-	address=$(sed -n 's/.*listening on \([^ ]*\).*/\1/p' "$log" | head -n 1)
+	start_traced -o /dev/null -e trace=fsync -e inject=fsync:error=ENOSPC
 	run -0 post "http://$address/fs/cdr?uuid=x" \
 		<"$captured/cdr-json/tone-aleg.json"
 	[ "$output" = '202 {"status":"queued"}' ]
@@ -234,16 +237,8 @@ spool_is_empty() {
 @test "files are fsynced, then renamed, then the directory, before the answer" {
 	cluster_stop node immediate
 	trace=$BATS_TEST_TMPDIR/trace
-	log=$BATS_TEST_TMPDIR/log
-	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 \
-		strace -f -o "$trace" -s 64 -y \
-		-e trace=openat,write,writev,fsync,rename,renameat,renameat2,sendto,sendmsg \
-		voip-cdr-ingest --listen 127.0.0.1:0 3>&- 4>&- </dev/null \
-		>"$log" 2>&1 &
-	tracer=$!
-	wait_for grep -q 'listening on' "$log"
-	pid=$(pgrep -P "$tracer" voip-cdr-ingest)
-	address=$(sed -n 's/.*listening on \([^ ]*\).*/\1/p' "$log" | head -n 1)
+	start_traced -o "$trace" -s 64 -y \
+		-e trace=openat,write,writev,fsync,rename,renameat,renameat2,sendto,sendmsg
 	run -0 post "http://$address/fs/cdr?uuid=x" \
 		<"$captured/cdr-json/tone-aleg.json"
 	[ "$output" = '202 {"status":"spooled"}' ]
