@@ -71,6 +71,15 @@ static const struct {
 	{ HA_PG_STANDBY, ANY, ANY, ALWAYS, "down",
 	  "nobody writes: whoever gets the virtual address is promoted; see"
 	  " keepalived on both nodes, or run 'voip-failover promote' here" },
+	{ PG_DOWN, HA_TORN, PEER_WRITES, ALWAYS, "degraded",
+	  "the peer writes; a rewind was cut off here and left a data directory"
+	  " that cannot be used: it is replaced by itself with"
+	  " rejoin_policy=reclone, else run 'voip-failover rejoin --policy"
+	  " reclone'" },
+	{ PG_DOWN, HA_TORN, ANY, ALWAYS, "down",
+	  "a rewind was cut off here and left a data directory that cannot be"
+	  " used: bring the peer's PostgreSQL back, it has all; then"
+	  " 'voip-failover rejoin --policy reclone' here" },
 	{ PG_DOWN, ANY, PEER_WRITES, ALWAYS, "degraded",
 	  "the peer writes, PostgreSQL is stopped here: it comes back by"
 	  " itself; else run 'voip-failover rejoin', and with '--policy"

@@ -5,6 +5,7 @@
 #include "conf.h"
 #include "hamaintenance.h"
 #include "hapeer.h"
+#include "hatorn.h"
 #include "log.h"
 #include "verdict.h"
 #include "witness.h"
@@ -46,8 +47,13 @@ look_at_witnesses(void)
 }
 
 static enum ha_mark
-mark_of(const struct ha_kept *k)
+mark_of(const struct ha_state *s)
 {
+	const struct ha_kept *k = &s->kept;
+
+	if ((s->pg & (HA_PG_DOWN_PRIMARY | HA_PG_DOWN_STANDBY)) &&
+	    ha_torn_is(k))
+		return HA_TORN;
 	if (k->fenced)
 		return HA_FENCED;
 	return k->trusted ? HA_TRUSTED : HA_CLEAR;
@@ -91,7 +97,7 @@ gather(enum ha_event event, bool brief, bool silent, struct ha_outcome *o,
 		.pause = o->state.maintenance ? HA_MAINTENANCE : HA_RUNNING,
 		.held = o->state.kept.held ? HA_HELD : HA_NOT_HELD,
 		.pg = o->state.pg,
-		.mark = mark_of(&o->state.kept),
+		.mark = mark_of(&o->state),
 		.peer = HA_PEER_SILENT,
 		.witness = HA_WITNESS_NONE,
 		.fence = *conf_str("fence_command") ? HA_FENCE_SET

@@ -170,6 +170,17 @@ take_word_of_others(struct follow *f)
 		f->vrrp = last;
 }
 
+void
+follow_anew(struct follow *f)
+{
+	if (!f->failures)
+		return;
+	f->failures = 0;
+	f->look_now = true;
+	loop_timer_set(f->loop, &f->tick, TICK_MS);
+	follow_next(f);
+}
+
 static void
 on_tick(void *arg)
 {

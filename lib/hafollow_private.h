@@ -73,10 +73,15 @@ struct follow {
 	bool outdated;    /* the answer that is waited for was asked before */
 	bool stale;       /* the transition for it is due */
 	bool look_now;    /* the peer said something that needs a tick */
+	/* What the peer was when it was heard last. */
+	enum ha_pg peer_pg;
+	int64_t peer_timeline;
 };
 
 /* Begin what is due, unless something is at work. */
 void follow_next(struct follow *f);
+/* What failed because of the peer may succeed by now: no pause. */
+void follow_anew(struct follow *f);
 
 /* hafifo.c */
 int follow_open_fifo(struct follow *f, struct verr *e);

@@ -77,6 +77,11 @@ on_lease(long status, const struct buf *answer_, const struct verr *failure,
 	still_on_peer(f, &peer);
 	if (f->isolated)
 		follow_tell_isolated(f, false);
+	if (peer.pg != f->peer_pg || peer.timeline != f->peer_timeline) {
+		f->peer_pg = peer.pg;
+		f->peer_timeline = peer.timeline;
+		follow_anew(f);
+	}
 	if (peer.pg == HA_PG_PRIMARY && f->vrrp == HA_VRRP_MASTER) {
 		f->look_now = true;
 		follow_next(f);

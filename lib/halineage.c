@@ -62,7 +62,9 @@ take_history(struct ha_lineage *l, const char *text, uint32_t present,
 		char lsn[HA_LSN_TEXT];
 		uint64_t end;
 
-		if (sscanf(text, " %u %23[0-9A-Fa-f/]", &id, lsn) == 2) {
+		/* Between two lines there is an empty one. */
+		if (*text != '\n' &&
+		    sscanf(text, " %u %23[0-9A-Fa-f/]", &id, lsn) == 2) {
 			if (!ha_lsn_read(lsn, &end))
 				return verr_set(e, VERR_INPUT,
 						"the history of timeline "
@@ -74,6 +76,10 @@ take_history(struct ha_lineage *l, const char *text, uint32_t present,
 		text += strcspn(text, "\n");
 		text += *text == '\n';
 	}
+	if (present > 1 && !l->count)
+		return verr_set(e, VERR_INPUT,
+				"the history of timeline %" PRIu32 " is empty",
+				present);
 	return add(l, present, UINT64_MAX, e);
 }
 
@@ -251,7 +257,7 @@ ha_lineage_fork(const struct ha_lineage *own, const struct ha_lineage *other,
 	       a[n].begin == b[n].begin)
 		n++;
 	if (n == 0)
-		return verr_set(e, VERR_CONFLICT,
+		return verr_set(e, VERR_INPUT,
 				"the two servers have no timeline in common");
 	n--;
 	*place = n;

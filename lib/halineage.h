@@ -46,8 +46,9 @@ int ha_lineage_of_server(struct ha_lineage *l, struct db *db, struct verr *e);
 
 /*
  * Where `own` leaves `other`: the position, and the place in
- * `own->timelines` from which on it is alone.  VERR_CONFLICT: they have nothing
- * in common.  UINT64_MAX: `own` never leaves the other.
+ * `own->timelines` from which on it is alone.  VERR_CONFLICT: they never were
+ * a pair; VERR_INPUT: one of the histories is damaged.  UINT64_MAX: `own` never
+ * leaves the other.
  */
 int
 ha_lineage_fork(const struct ha_lineage *own, const struct ha_lineage *other,

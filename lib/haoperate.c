@@ -213,6 +213,12 @@ ha_cmd_may_start(int argc, const char **argv, struct verr *e)
 				"directory is being replaced\n"
 				"hint: 'voip-failover status' tells how far it "
 				"is; it is started then");
+	if (o.facts.mark == HA_TORN)
+		return verr_set(e, VERR_CONFLICT,
+				"PostgreSQL may not start here: its data "
+				"directory was left half rewound\n"
+				"hint: 'voip-failover rejoin --policy "
+				"reclone' replaces it");
 	/* What may be true of a node that was cut off in the middle. */
 	o.facts.held = HA_NOT_HELD;
 	o.facts.pause = HA_RUNNING;

@@ -164,6 +164,12 @@ trust(struct ha_outcome *o, const char *why, struct verr *e)
 		return verr_set(e, VERR_CONFLICT,
 				"PostgreSQL runs here: there is nothing to "
 				"allow");
+	if (o->facts.mark == HA_TORN)
+		return verr_set(e, VERR_CONFLICT,
+				"the data directory was left half rewound: "
+				"nothing may start in it\n"
+				"hint: 'voip-failover rejoin --policy "
+				"reclone' replaces it");
 	if (o->facts.peer & (HA_PEER_PRIMARY | HA_PEER_NEWER | HA_PEER_OLDER))
 		return verr_set(e, VERR_CONFLICT,
 				"the peer is a primary, or may be one\n"

@@ -10,6 +10,8 @@
 #define PEER_NO_WRITE (HA_PEER_OFF | HA_PEER_BEHIND | HA_PEER_STANDBY)
 #define PEER_WRITES   (HA_PEER_PRIMARY | HA_PEER_NEWER | HA_PEER_OLDER)
 #define PEER_LEADS    (HA_PEER_PRIMARY | HA_PEER_NEWER)
+#define WHOLE         (HA_CLEAR | HA_FENCED | HA_TRUSTED)
+#define NO_PRIMARY    (HA_FENCED | HA_TORN)
 #define NOT_LOST      (HA_WITNESS_NONE | HA_WITNESS_SEEN)
 
 /* clang-format off */
@@ -32,7 +34,7 @@ const struct ha_row ha_rows[] = {
 	{ { HA_ON_ISOLATED, ANY, ANY, PG_MAY_WRITE, ANY, ANY, ANY, ANY, ANY },
 	  HA_DEMOTE, "neither peer nor witnesses: somebody else may write" },
 	{ { HA_ON_TICK | LOST_ADDRESS, ANY, HA_HELD, PG_DOWN | PG_MAY_WRITE,
-	    HA_FENCED, ANY, ANY, ANY, ANY },
+	    NO_PRIMARY, ANY, ANY, ANY, ANY },
 	  HA_DEMOTE, "a demotion was cut off: it is brought to its end" },
 
 	{ { ANY, ANY, ANY, ANY, ANY, HA_PEER_ASTRAY, ANY, ANY, ANY },
@@ -95,7 +97,7 @@ const struct ha_row ha_rows[] = {
 	  HA_NOTHING, "well, and the address is not ours" },
 
 	/* PostgreSQL is stopped. */
-	{ { HA_ON_TICK | LOST_ADDRESS, ANY, HA_NOT_HELD, PG_DOWN, HA_FENCED,
+	{ { HA_ON_TICK | LOST_ADDRESS, ANY, HA_NOT_HELD, PG_DOWN, NO_PRIMARY,
 	    HA_PEER_OLDER, ANY, ANY, ANY },
 	  HA_REFUSE, "the peer writes on an older timeline: it lacks what this"
 	  " node has" },
@@ -103,7 +105,7 @@ const struct ha_row ha_rows[] = {
 	    HA_CLEAR, HA_PEER_OLDER, ANY, ANY, ANY },
 	  HA_REFUSE, "the peer writes on an older timeline: it lacks what this"
 	  " node has" },
-	{ { HA_ON_TICK | LOST_ADDRESS, ANY, HA_NOT_HELD, PG_DOWN, HA_FENCED,
+	{ { HA_ON_TICK | LOST_ADDRESS, ANY, HA_NOT_HELD, PG_DOWN, NO_PRIMARY,
 	    PEER_LEADS, ANY, ANY, ANY },
 	  HA_REJOIN, "fenced, and the peer is the primary: come back as its"
 	  " standby" },
@@ -113,7 +115,11 @@ const struct ha_row ha_rows[] = {
 	{ { HA_ON_TICK, ANY, HA_NOT_HELD, HA_PG_DOWN_STANDBY, HA_CLEAR, ANY,
 	    ANY, ANY, ANY },
 	  HA_START, "a standby is stopped" },
-	{ { HA_ON_TICK, ANY, HA_NOT_HELD, HA_PG_DOWN_PRIMARY, ANY,
+	{ { HA_ON_TICK, ANY, HA_NOT_HELD, PG_DOWN, HA_TORN, ANY, ANY, ANY,
+	    ANY },
+	  HA_WAIT, "the data directory was left half rewound: it must be"
+	  " replaced by a copy of the peer's" },
+	{ { HA_ON_TICK, ANY, HA_NOT_HELD, HA_PG_DOWN_PRIMARY, WHOLE,
 	    HA_PEER_NONE, ANY, ANY, ANY },
 	  HA_START, "a single node" },
 	{ { HA_ON_TICK, ANY, HA_NOT_HELD, HA_PG_DOWN_PRIMARY, HA_TRUSTED,
@@ -147,7 +153,7 @@ static const char *const values[HA_FACTS][VALUES] = {
 	{ "running", "maintenance" },
 	{ "not held", "held" },
 	{ "stopped primary", "stopped standby", "hung", "standby", "primary" },
-	{ "clear", "fenced", "trusted" },
+	{ "clear", "fenced", "trusted", "half rewound" },
 	{ "none", "silent", "off", "standby", "primary", "newer primary",
 	  "older primary", "ahead", "astray", "behind" },
 	{ "none", "seen", "lost" },

@@ -44,6 +44,7 @@ enum ha_mark {
 	HA_CLEAR = 1 << 0,
 	HA_FENCED = 1 << 1,
 	HA_TRUSTED = 1 << 2,
+	HA_TORN = 1 << 3, /* its directory was left half rewound */
 };
 
 /* The peer, by its own signed word. */

@@ -17,6 +17,7 @@
 #include "hajournal.h"
 #include "hakeep.h"
 #include "hanode.h"
+#include "hatorn.h"
 #include "log.h"
 #include "loop.h"
 #include "pgcontrol.h"
@@ -138,7 +139,7 @@ how_it_ended(void)
 }
 
 static int
-rewind_directory(struct verr *e)
+rewind_directory(struct ha_kept *k, struct verr *e)
 {
 	const char *const words[] = {
 		"--target-pgdata",      data_directory(),
@@ -147,6 +148,7 @@ rewind_directory(struct verr *e)
 	};
 
 	enum end end = how_it_ended();
+	int rc;
 
 	if (end == STANDBY)
 		return 0;
@@ -157,7 +159,13 @@ rewind_directory(struct verr *e)
 	if (end == CRASHED &&
 	    (pg_unmark_standby(e) == -1 || recover_alone(e) == -1))
 		return -1;
-	return run("pg_rewind", words, e);
+	if (ha_torn_begin(k, e) == -1)
+		return -1;
+	rc = run("pg_rewind", words, e);
+	if (ha_torn_end(k, rc == 0))
+		log_error("'%s' is half rewound: it can only be replaced",
+			  data_directory());
+	return rc;
 }
 
 /* How many NAME.TIME there are. */
@@ -376,13 +384,19 @@ follow(struct ha_journal *j, struct ha_state *s, struct verr *e)
 	return await_streaming(s, e);
 }
 
-static int
-bring_back(struct ha_journal *j, const char *policy, struct verr *e)
+static bool
+may_clone(const char *policy)
 {
-	bool may_rewind = !policy || strcmp(policy, "reclone") != 0;
-	bool may_clone = strcmp(policy ? policy : conf_str("rejoin_policy"),
-				"reclone") == 0;
-	int kept = ha_keep_rows(j, data_directory(), e);
+	return strcmp(policy ? policy : conf_str("rejoin_policy"), "reclone") ==
+	       0;
+}
+
+static int
+bring_back(struct ha_journal *j, bool torn, const char *policy, struct verr *e)
+{
+	bool may_rewind = !torn && (!policy || strcmp(policy, "reclone") != 0);
+	/* Before it was rewound its rows were saved. */
+	int kept = torn ? 1 : ha_keep_rows(j, data_directory(), e);
 
 	if (kept == -1)
 		return -1;
@@ -392,21 +406,23 @@ bring_back(struct ha_journal *j, const char *policy, struct verr *e)
 	if (may_rewind) {
 		if (ha_journal_step(j, "rewind", e) == -1)
 			return -1;
-		if (rewind_directory(e) == 0)
+		if (rewind_directory(j->kept, e) == 0)
 			return 0;
-		if (!may_clone)
+		if (!may_clone(policy))
 			return -1;
 		log_warning("%s", e->msg);
 	}
-	if (ha_journal_step(j, "reclone", e) == -1)
+	if (ha_journal_step(j, "reclone", e) == -1 || clone_directory(e) == -1)
 		return -1;
-	return clone_directory(e);
+	*j->kept->torn = '\0';
+	return 0;
 }
 
 int
 ha_rejoin(struct ha_state *s, const char *policy, const char *why,
 	  struct verr *e)
 {
+	bool torn = ha_torn_is(&s->kept);
 	struct ha_journal j;
 	int rc;
 
@@ -415,6 +431,12 @@ ha_rejoin(struct ha_state *s, const char *policy, const char *why,
 				"rejoin_policy is 'stop': an operator brings "
 				"this node back\n"
 				"hint: voip-failover rejoin --policy rewind");
+	if (torn && !may_clone(policy))
+		return verr_set(e, VERR_CONFLICT,
+				"'%s' was left half rewound: it can only be "
+				"replaced\n"
+				"hint: voip-failover rejoin --policy reclone",
+				data_directory());
 	if (!*conf_str("peer_replication"))
 		return verr_set(e, VERR_CONFIG,
 				"setting 'peer_replication' is empty: where "
@@ -423,7 +445,7 @@ ha_rejoin(struct ha_state *s, const char *policy, const char *why,
 	s->kept.fenced = true;
 	if (ha_journal_begin(&j, &s->kept, HA_REJOIN, why, e) == -1)
 		return -1;
-	rc = bring_back(&j, policy, e);
+	rc = bring_back(&j, torn, policy, e);
 	if (rc == 0)
 		rc = follow(&j, s, e);
 	if (rc == 0) {

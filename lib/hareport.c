@@ -145,7 +145,10 @@ ha_report(struct out *out)
 			 : "without the address");
 	if (ha_is_maintenance(&m))
 		tell(out, "maintenance", m.by, "on", m.reason);
-	if (k->fenced)
+	if (o.facts.mark == HA_TORN)
+		tell(out, "marker", o.state.name, "half rewound",
+		     "does not start before its data directory is replaced");
+	else if (k->fenced)
 		tell(out, "marker", o.state.name, "fenced",
 		     "does not start as a primary");
 	if (*k->doing)

@@ -41,7 +41,7 @@ const struct ha_step ha_steps[] = {
 	{ HA_REJOIN, "salvage", false,
 	  "begun anew: what only this directory has is saved first" },
 	{ HA_REJOIN, "rewind", false,
-	  "begun anew: pg_rewind can be run twice" },
+	  "begun anew; what is half rewound by then is replaced" },
 	{ HA_REJOIN, "reclone", false,
 	  "begun anew: what was copied by then is kept under another name" },
 	{ HA_REJOIN, "follow", false,

@@ -15,13 +15,11 @@
 #include "filereplace.h"
 #include "hanode.h"
 #include "hasalvageset.h"
-#include "hash.h"
+#include "hatorn.h"
 #include "hawal.h"
 #include "log.h"
 #include "loop.h"
 #include "pgalone.h"
-
-#define CONTROL_MAX 65536
 
 /* --- looking ---------------------------------------------------------- */
 
@@ -84,22 +82,6 @@ ha_salvage_look(const char *directory, struct db *own, struct db *other,
 /* --- salvaging -------------------------------------------------------- */
 
 static int
-control_digest(const char *directory, char digest[HASH_SHA256_HEX],
-	       struct verr *e)
-{
-	struct buf text = BUF_INIT;
-	char path[PATH_MAX];
-	int rc;
-
-	snprintf(path, sizeof(path), "%s/global/pg_control", directory);
-	rc = file_read(path, CONTROL_MAX, &text, e);
-	if (rc == 0)
-		rc = hash_sha256_hex(digest, text.data, text.len, e);
-	buf_release(&text);
-	return rc;
-}
-
-static int
 take_line(enum ha_lost_relation r, const struct buf *line, void *arg,
 	  struct verr *e)
 {
@@ -151,7 +133,7 @@ salvage(const char *directory, struct db *other, const struct ha_wal *wal,
 	if (rc == 0)
 		rc = ask_alone(directory, other, wal, end_ms, &set, s, e);
 	if (rc == 0)
-		rc = control_digest(directory, digest, e);
+		rc = ha_control_digest(directory, digest, e);
 	s->took_ms = loop_now_ms() - begun;
 	if (rc == 0)
 		rc = hasalvageset_end(&set, s, directory, digest, e);
@@ -169,7 +151,7 @@ ha_salvage(const char *directory, struct db *other, int64_t timeout_ms,
 	int rc, before;
 
 	*s = (struct ha_salvage){ 0 };
-	if (control_digest(directory, digest, e) == -1) {
+	if (ha_control_digest(directory, digest, e) == -1) {
 		e->kind = VERR_INPUT;
 		return verr_wrap(e, "'%s' is no data directory", directory);
 	}

@@ -71,6 +71,7 @@ static const struct member {
 	MEMBER(TEXT, ha_kept, step),
 	MEMBER(TEXT, ha_kept, id),
 	MEMBER(TEXT, ha_kept, refused),
+	MEMBER(TEXT, ha_kept, torn),
 	{ .name = NULL },
 };
 /* clang-format on */

@@ -42,6 +42,7 @@ struct ha_kept {
 	char step[32];      /* of it */
 	char id[40];        /* of it */
 	char refused[128];  /* why, the last time, or "" */
+	char torn[64]; /* the directory before pg_rewind, or "": hatorn.h */
 };
 
 struct ha_state {

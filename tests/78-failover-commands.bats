@@ -105,3 +105,38 @@ row() {
 	[[ "$output" == *"no room for another copy"* ]]
 	[ "$(find "$ha/disk2" -maxdepth 1 -name 'data.*' | wc -l)" = 1 ]
 }
+
+@test "a rewind that was cut off: nothing starts there, a copy replaces it" {
+	local n
+
+	ha_await ready
+	for n in 1 2; do
+		failover $n maintenance on --reason test --for 10m
+	done
+	failover 1 demote
+	failover 2 promote
+	# As the real one does when the other server ends meanwhile.
+	mkdir "$ha/cut"
+	ln -s "$ha_bin"/* "$ha/cut"
+	rm "$ha/cut/pg_rewind"
+	# shellcheck disable=SC2016 # for the script
+	printf '%s\n' '#!/bin/sh' 'for f in "$2"/pg_wal/0*; do : >"$f"; done' \
+		'exit 1' >"$ha/cut/pg_rewind"
+	chmod 755 "$ha/cut/pg_rewind"
+	run -71 failover 1 --set postgresql_bin_dir="$ha/cut" rejoin
+	for n in 'rejoin' 'rejoin --policy rewind' unfence may-start; do
+		# shellcheck disable=SC2086 # words
+		run -1 failover 1 $n
+		[[ "$output" == *"left half rewound"*"rejoin --policy reclone"* ]]
+	done
+	for n in 1 2; do
+		failover $n maintenance off
+	done
+	[ "$(row 1 marker .state)" = 'half rewound' ]
+	run -0 failover 1 explain
+	[[ "$output" == *"half rewound"*"run 'voip-failover rejoin --policy reclone'"* ]]
+	run -0 failover 1 rejoin --policy reclone
+	[[ "$output" == *"node1: standby again, timeline 2"* ]]
+	[ -z "$(row 1 marker .state)" ]
+	ha_await ha_is_well 2 1
+}

@@ -91,6 +91,8 @@ start_is_safe(const struct ha_facts *f, enum ha_action a)
 {
 	if (a != HA_START)
 		return true;
+	if (f->mark == HA_TORN)
+		return false;
 	if (f->pg == HA_PG_DOWN_STANDBY)
 		return f->mark == HA_CLEAR || f->peer == HA_PEER_BEHIND;
 	return f->pg == HA_PG_DOWN_PRIMARY &&
@@ -106,7 +108,8 @@ rejoin_is_forward(const struct ha_facts *f, enum ha_action a)
 	return a != HA_REJOIN ||
 	       ((f->pg & PG_DOWN) && f->held == HA_NOT_HELD &&
 		(f->peer & (HA_PEER_PRIMARY | HA_PEER_NEWER)) &&
-		(f->mark == HA_FENCED || f->pg == HA_PG_DOWN_PRIMARY));
+		((f->mark & (HA_FENCED | HA_TORN)) ||
+		 f->pg == HA_PG_DOWN_PRIMARY));
 }
 
 static bool
@@ -129,8 +132,8 @@ static bool
 demotes_what_runs(const struct ha_facts *f, enum ha_action a)
 {
 	/* One that was cut off. */
-	if (f->held == HA_HELD && f->mark == HA_FENCED && a == HA_DEMOTE &&
-	    f->pg != HA_PG_STANDBY)
+	if (f->held == HA_HELD && (f->mark & (HA_FENCED | HA_TORN)) &&
+	    a == HA_DEMOTE && f->pg != HA_PG_STANDBY)
 		return true;
 	return a != HA_DEMOTE || (f->pg & MAY_WRITE) ||
 	       (f->pg == HA_PG_DOWN_PRIMARY && (f->event & LOST_ADDRESS));
@@ -224,7 +227,7 @@ main(void)
 	unsigned bits[HA_FACTS] = { 0 };
 
 	walk(bits, 0);
-	CHECK(combinations == 8 * 2 * 2 * 5 * 3 * 10 * 3 * 2 * 2);
+	CHECK(combinations == 8 * 2 * 2 * 5 * 4 * 10 * 3 * 2 * 2);
 	test_no_row_is_dead();
 	test_words();
 	return unit_end();
