@@ -31,7 +31,7 @@ struct reload_freeswitch {
 	long ring_seconds;
 	bool agents_available;
 	int64_t wait_ms;
-	int64_t killed_ms; /* the last killgw; 0: never */
+	int64_t killed_ms;  /* the last killgw; 0: never */
 	bool told_database; /* that it is away */
 	/* Of the task under way. */
 	unsigned step;
