@@ -13,6 +13,7 @@
 #include "reloadfreeswitch.h"
 #include "reloadkamailio.h"
 #include "reloadplan.h"
+#include "reloadtask.h"
 #include "service.h"
 
 #define LOOKUPS_MAX 512

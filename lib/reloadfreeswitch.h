@@ -1,18 +1,12 @@
 /*
  * reloadfreeswitch: FreeSWITCH as one of voip-reload's peers.
  *
- * Layer domain.  Sends each command over the event socket (esl.h), and does two
- * tasks by difference, which it finds among the commands:
- *   @callcenter  queues, agents and tiers (reloadcenter.h);
- *   @gateways    the gateways of `gateway_profile` against the trunks.
+ * Layer domain.  Sends each command over the event socket (esl.h); what begins
+ * with @ is a task of reloadtask.h.
  *
  * A gateway that is there is not changed by a rescan, and one that is killed
  * goes away within a second or two, so a rescan waits for
  * `freeswitch_gateway_wait` after the last killgw.
- *
- * In @gateways those are killed that are no trunk of ours any more, and those
- * whose trunk was changed since this process last looked; at its first look
- * that is all of them.
  */
 #ifndef RELOADFREESWITCH_H
 #define RELOADFREESWITCH_H
@@ -45,8 +39,5 @@ int reload_freeswitch_init(struct reload_freeswitch *f, struct loop *l,
 			   struct db *db, struct verr *e);
 /* Nothing for one that was never made; the db is freed before. */
 void reload_freeswitch_release(struct reload_freeswitch *f);
-
-/* What a task asks first, ends with NULL; NULL: that is no task. */
-const char *const *reload_task_questions(const char *command);
 
 #endif

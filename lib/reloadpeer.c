@@ -223,6 +223,15 @@ is_back(struct reload_peer *p)
 }
 
 void
+reload_peer_refused(struct reload_peer *p, const char *answer)
+{
+	struct verr e = VERR_INIT;
+
+	verr_set(&e, VERR_INPUT, "%.*s", (int)strcspn(answer, "\r\n"), answer);
+	reload_peer_done(p, RELOAD_REFUSED, 0, &e);
+}
+
+void
 reload_peer_state(struct reload_peer *p, const struct verr *e)
 {
 	if (e) {

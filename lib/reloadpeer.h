@@ -65,6 +65,9 @@ enum reload_outcome {
 void reload_peer_done(struct reload_peer *p, enum reload_outcome outcome,
 		      int64_t in_ms, const struct verr *e);
 
+/* RELOAD_REFUSED; the first line of `answer` says why. */
+void reload_peer_refused(struct reload_peer *p, const char *answer);
+
 /* For peers with a connection: it is there (`e` is NULL), or lost. */
 void reload_peer_state(struct reload_peer *p, const struct verr *e);
 
