@@ -138,7 +138,7 @@ void db_disconnect(struct db *db);
 
 void db_async_release(struct db *db);
 
-/* --- db.c ------------------------------------------------------------- */
+/* --- db_wait.c -------------------------------------------------------- */
 
 /*
  * Wait for the connection's socket, at most until `deadline_ms`.  1: ready, 0:
@@ -148,16 +148,9 @@ int
 db_wait_socket(struct db *db, short events, int64_t deadline_ms, int wake_fd);
 /* Connect, unless there is a connection; not within a transaction. */
 int db_ensure(struct db *db, struct verr *e);
-/* Hand libpq's output to the kernel. */
-int db_flush(struct db *db, int64_t deadline_ms, struct verr *e);
-/*
- * All results of what was sent: the first error counts, else the last result
- * is kept in `*keep`.  A broken connection is closed.
- */
-int db_collect(struct db *db, PGresult **keep, struct verr *e);
-/* The error of a connection that took no request; closes it. */
-int db_not_sent(struct db *db, struct verr *e);
-int64_t db_timeout_ms(const struct db *db);
+
+/* --- db_statement.c --------------------------------------------------- */
+
 /* The place of `sql` among the statements, and whether it is new. */
 int db_statement_place(struct db *db, const char *sql, bool *is_new);
 void db_statement_name(char name[16], int place);
@@ -171,5 +164,18 @@ struct db_pq_params {
 	int formats[DB_MAX_PARAMS];
 };
 void db_pq_params(struct db_pq_params *to, int n, const struct db_param *from);
+
+/* --- db.c ------------------------------------------------------------- */
+
+/* Hand libpq's output to the kernel. */
+int db_flush(struct db *db, int64_t deadline_ms, struct verr *e);
+/*
+ * All results of what was sent: the first error counts, else the last result
+ * is kept in `*keep`.  A broken connection is closed.
+ */
+int db_collect(struct db *db, PGresult **keep, struct verr *e);
+/* The error of a connection that took no request; closes it. */
+int db_not_sent(struct db *db, struct verr *e);
+int64_t db_timeout_ms(const struct db *db);
 
 #endif
