@@ -7,12 +7,9 @@
 #include "cdrqueue.h"
 #include "conf.h"
 #include "form.h"
+#include "intakedrain.h"
 #include "log.h"
 #include "metrics.h"
-
-#define DRAIN_MAX          1000 /* records in one transaction */
-#define DRAIN_PAUSE_MS     1000
-#define DRAIN_PAUSE_MAX_MS 30000
 
 /* A request that waits for its commit. */
 struct entry {
@@ -37,13 +34,7 @@ struct intake {
 	struct list sent; /* the INSERT that is under way */
 	struct loop_timer send_timer;
 	bool spooling; /* the last INSERT failed; said once */
-	/* draining */
-	struct loop_timer drain_timer;
-	int64_t drain_pause_ms;
-	bool draining;
-	size_t drain_max;
-	char **names; /* what the drain's INSERT holds */
-	size_t nnames;
+	struct intake_drain drain;
 };
 
 /* --- entries ---------------------------------------------------------- */
@@ -136,8 +127,6 @@ fail_all(struct list *l, const struct verr *e)
 
 /* --- the spool -------------------------------------------------------- */
 
-static void drain_later(struct intake *in, int64_t ms);
-
 /*
  * Each file is written and fsynced by itself; what could not be staged is
  * refused alone, the others are published together.
@@ -171,7 +160,7 @@ spool_list_of(struct intake *in, struct list *l)
 	metric_add(METRIC_CDR_SPOOLED, (int64_t)staged.count);
 	while ((x = list_take(&staged)))
 		reply_accepted(x, "spooled");
-	drain_later(in, in->drain_pause_ms);
+	intake_drain_later(&in->drain);
 }
 
 /* --- the database ----------------------------------------------------- */
@@ -231,151 +220,6 @@ send_waiting(void *arg)
 		db_send(in->db, cdrqueue_sql, CDRQUEUE_PARAMS, params,
 			conf_ms("cdr_deadline"), on_written, in);
 	cdrqueue_release(&b);
-}
-
-/* --- draining --------------------------------------------------------- */
-
-static void
-free_names(struct intake *in)
-{
-	for (size_t i = 0; i < in->nnames; i++)
-		free(in->names[i]);
-	free(in->names);
-	in->names = NULL;
-	in->nnames = 0;
-}
-
-static void
-drain_later(struct intake *in, int64_t ms)
-{
-	if (!in->draining && !in->drain_timer.is_set)
-		loop_timer_set(in->loop, &in->drain_timer, ms);
-}
-
-static void
-drain_again(struct intake *in, bool good)
-{
-	in->draining = false;
-	free_names(in);
-	if (good) {
-		in->drain_pause_ms = DRAIN_PAUSE_MS;
-	} else {
-		in->drain_pause_ms *= 2;
-		if (in->drain_pause_ms > DRAIN_PAUSE_MAX_MS)
-			in->drain_pause_ms = DRAIN_PAUSE_MAX_MS;
-	}
-	if (spool_is_empty(in->spool))
-		spool_unlock(in->spool);
-	else
-		drain_later(in, good ? 0 : in->drain_pause_ms);
-}
-
-/* A file that cannot be removed is written again, and then found a duplicate.
- */
-static void
-remove_names(struct spool *spool, char **names, size_t n)
-{
-	struct verr e = VERR_INIT;
-
-	for (size_t i = 0; i < n; i++)
-		if (spool_remove(spool, names[i], &e) == -1)
-			log_error("%s", e.msg);
-	metric_add(METRIC_CDR_DRAINED, (int64_t)n);
-}
-
-/*
- * What the database refuses for good is found by halving, and becomes a dead
- * letter, or, when it is refused as that too, moves to "bad/".
- */
-static void
-isolate(struct spool *spool, char **names, size_t n, const struct verr *why,
-	size_t *max)
-{
-	struct verr e = VERR_INIT;
-
-	if (why->kind != VERR_INPUT && why->kind != VERR_CONFLICT)
-		return;
-	*max = n / 2 ? n / 2 : 1;
-	if (n != 1)
-		return;
-	log_error("'%s' of the spool is refused: %s", names[0], why->msg);
-	if (cdrqueue_condemn(spool, names[0], why->msg, &e) == -1)
-		log_error("%s", e.msg);
-}
-
-static void
-on_drained(struct db_result *r, const struct verr *e, void *arg)
-{
-	struct intake *in = arg;
-
-	if (r) {
-		remove_names(in->spool, in->names, in->nnames);
-		in->drain_max = DRAIN_MAX;
-		log_info("%zu CDRs of the spool are in the queue", in->nnames);
-	} else {
-		if (!in->spooling)
-			log_warning("the spool waits: %s", e->msg);
-		isolate(in->spool, in->names, in->nnames, e, &in->drain_max);
-	}
-	drain_again(in, r != NULL);
-}
-
-static void
-on_probed(struct db_result *r, const struct verr *e, void *arg)
-{
-	struct intake *in = arg;
-
-	(void)e;
-	drain_again(in, r != NULL);
-}
-
-static int
-drain_batch(struct intake *in, struct verr *e)
-{
-	struct db_param params[CDRQUEUE_PARAMS];
-	struct cdrqueue_batch b;
-	int rc = -1;
-
-	cdrqueue_init(&b);
-	in->names = calloc(DRAIN_MAX, sizeof(*in->names));
-	if (!in->names)
-		verr_set(e, VERR_RETRY, "out of memory");
-	else if (cdrqueue_load(in->spool, &b, in->drain_max, in->names,
-			       &in->nnames, e) == 0)
-		rc = 0;
-	if (rc == 0 && in->nnames == 0)
-		drain_again(in, true);
-	else if (rc == 0 && (rc = cdrqueue_params(&b, params, e)) == 0)
-		db_send(in->db, cdrqueue_sql, CDRQUEUE_PARAMS, params,
-			conf_ms("database_timeout"), on_drained, in);
-	cdrqueue_release(&b);
-	return rc;
-}
-
-static void
-on_drain_timer(void *arg)
-{
-	struct intake *in = arg;
-	struct verr e = VERR_INIT;
-	size_t count;
-	int64_t bytes;
-	int locked;
-
-	in->draining = true;
-	if (!db_is_up(in->db)) {
-		/* Reading files for a database that is away is of no use. */
-		db_send(in->db, "select 1", 0, NULL, 0, on_probed, in);
-		return;
-	}
-	locked = spool_lock(in->spool, &e);
-	if (locked == 1 && drain_batch(in, &e) == 0)
-		return;
-	/* When another one drains, look again whether it is done. */
-	if (locked == 0)
-		locked = spool_usage(in->spool, &count, &bytes, &e);
-	if (locked == -1 || e.kind != VERR_NONE)
-		log_error("cannot drain the spool: %s", e.msg);
-	drain_again(in, false);
 }
 
 /* --- requests --------------------------------------------------------- */
@@ -510,10 +354,8 @@ on_database(bool up, void *arg)
 {
 	struct intake *in = arg;
 
-	if (!up || spool_is_empty(in->spool) || in->draining)
-		return;
-	in->drain_pause_ms = DRAIN_PAUSE_MS;
-	loop_timer_set(in->loop, &in->drain_timer, 0);
+	if (up)
+		intake_drain_now(&in->drain);
 }
 
 struct intake *
@@ -530,10 +372,6 @@ intake_new(struct loop *loop, struct verr *e)
 	list_init(&in->waiting);
 	list_init(&in->sent);
 	in->send_timer = (struct loop_timer){ .fn = send_waiting, .arg = in };
-	in->drain_timer =
-		(struct loop_timer){ .fn = on_drain_timer, .arg = in };
-	in->drain_pause_ms = DRAIN_PAUSE_MS;
-	in->drain_max = DRAIN_MAX;
 	in->spool = intake_open_spool(e);
 	if (!in->spool)
 		goto fail;
@@ -545,8 +383,8 @@ intake_new(struct loop *loop, struct verr *e)
 	db_on_state(in->db, on_database, in);
 	if (spool_clean(in->spool, e) == -1)
 		goto fail;
-	if (!spool_is_empty(in->spool))
-		drain_later(in, 0);
+	intake_drain_init(&in->drain, loop, in->db, in->spool, &in->spooling);
+	intake_drain_now(&in->drain);
 	return in;
 
 fail:
@@ -566,9 +404,8 @@ intake_free(struct intake *in)
 	verr_set(&e, VERR_RETRY, "the program ends");
 	/* Its callbacks spool what was under way. */
 	db_free(in->db);
-	loop_timer_clear(in->loop, &in->drain_timer);
+	intake_drain_release(&in->drain);
 	fail_all(&in->waiting, &e);
-	free_names(in);
 	spool_close(in->spool);
 	free(in);
 }
@@ -584,78 +421,4 @@ intake_busy(const struct intake *in)
 {
 	return in->waiting.count || in->sent.count ||
 	       !spool_is_empty(in->spool);
-}
-
-/* --- without a loop ---------------------------------------------------- */
-
-/* One transaction's worth; `*n` is 0 when the spool is empty. */
-static int
-drain_some(struct spool *spool, struct db *db, size_t *max, size_t *n,
-	   struct verr *e)
-{
-	char **names = calloc(*max, sizeof(*names));
-	struct cdrqueue_batch b;
-	int rc;
-
-	if (!names)
-		return verr_set(e, VERR_RETRY, "out of memory");
-	cdrqueue_init(&b);
-	rc = cdrqueue_load(spool, &b, *max, names, n, e);
-	if (rc == 0 && *n && (rc = cdrqueue_write(db, &b, e)) == -1)
-		isolate(spool, names, *n, e, max);
-	if (rc == 0)
-		remove_names(spool, names, *n);
-	for (size_t i = 0; i < *n; i++)
-		free(names[i]);
-	free(names);
-	cdrqueue_release(&b);
-	return rc;
-}
-
-static int
-drain_all(struct spool *spool, struct db *db, size_t *drained,
-	  void (*progress)(size_t drained), struct verr *e)
-{
-	size_t max = DRAIN_MAX, n = 1;
-
-	while (n) {
-		struct verr why = VERR_INIT;
-
-		if (drain_some(spool, db, &max, &n, &why) == 0) {
-			*drained += n;
-			if (n && progress)
-				progress(*drained);
-		} else if (why.kind != VERR_INPUT &&
-			   why.kind != VERR_CONFLICT) {
-			*e = why;
-			return -1;
-		}
-	}
-	return 0;
-}
-
-int
-intake_drain(size_t *drained, void (*progress)(size_t drained), struct verr *e)
-{
-	struct spool *spool = intake_open_spool(e);
-	struct db_options o = { .retry = DB_RETRY_INTERACTIVE };
-	struct db *db = NULL;
-	int rc = -1, locked;
-
-	*drained = 0;
-	if (!spool)
-		return -1;
-	locked = spool_lock(spool, e);
-	if (locked == 0)
-		verr_set(e, VERR_CONFLICT,
-			 "another process drains the spool '%s'",
-			 conf_str("cdr_spool_dir"));
-	if (locked == 1 && spool_clean(spool, e) == 0) {
-		cdrqueue_db_options(&o);
-		db = db_new(&o, e);
-		rc = db ? drain_all(spool, db, drained, progress, e) : -1;
-	}
-	db_free(db);
-	spool_close(spool);
-	return rc;
 }
