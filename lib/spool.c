@@ -1,4 +1,4 @@
-#include "spool.h"
+#include "spool_private.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -8,30 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
-
-#define MAGIC "voip-spool 1 "
-#define TMP   ".tmp-"
-
-struct staged {
-	char name[64];
-	int fd; /* open for its lock */
-	int64_t size;
-};
-
-struct spool {
-	char *path;
-	int dir;
-	int lock;
-	int64_t limit;
-	size_t count; /* as far as this process knows */
-	int64_t bytes;
-	struct staged *staged;
-	size_t nstaged;
-	unsigned counter;
-};
 
 /* --- life ------------------------------------------------------------- */
 
@@ -83,12 +60,8 @@ spool_close(struct spool *s)
 	free(s);
 }
 
-/*
- * What root makes (a person at the shell) belongs to the directory's owner: the
- * service must be able to read it.
- */
-static int
-give_to_owner(const struct spool *s, int fd)
+int
+spool_give_to_owner(const struct spool *s, int fd)
 {
 	struct stat st;
 
@@ -97,201 +70,6 @@ give_to_owner(const struct spool *s, int fd)
 	if (fstat(s->dir, &st) == -1)
 		return -1;
 	return fchown(fd, st.st_uid, st.st_gid);
-}
-
-/* --- writing ---------------------------------------------------------- */
-
-/* What may pass when somebody makes room is worth another try. */
-static int
-write_error(const struct spool *s, const char *verb, const char *name,
-	    struct verr *e)
-{
-	bool room = errno == ENOSPC || errno == EDQUOT || errno == EMFILE ||
-		    errno == ENFILE || errno == ENOMEM || errno == EIO;
-
-	return verr_sys(e, room ? VERR_RETRY : VERR_SYSTEM,
-			"cannot %s '%s' in spool '%s'", verb, name, s->path);
-}
-
-static int
-write_all(int fd, struct iovec *v, int n)
-{
-	while (n) {
-		ssize_t done = writev(fd, v, n);
-
-		if (done == -1 && errno == EINTR)
-			continue;
-		if (done == -1)
-			return -1;
-		while (n && (size_t)done >= v->iov_len) {
-			done -= (ssize_t)v->iov_len;
-			v++;
-			n--;
-		}
-		if (n) {
-			v->iov_base = (char *)v->iov_base + done;
-			v->iov_len -= (size_t)done;
-		}
-	}
-	return 0;
-}
-
-static void
-make_name(struct spool *s, char name[64])
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	snprintf(name, 64, "%011lld.%06ld-%d-%06u", (long long)now.tv_sec,
-		 now.tv_nsec / 1000, (int)getpid(), s->counter++ % 1000000);
-}
-
-static void
-make_header(struct buf *b, const struct spool_header *headers, size_t len)
-{
-	buf_printf(b, MAGIC "%zu\n", len);
-	for (; headers && headers->name; headers++) {
-		if (!headers->value)
-			continue;
-		buf_printf(b, "%s: ", headers->name);
-		for (const char *p = headers->value; *p; p++)
-			buf_putc(b, *p == '\n' || *p == '\r' ? ' ' : *p);
-		buf_putc(b, '\n');
-	}
-	buf_putc(b, '\n');
-}
-
-static struct staged *
-staged_new(struct spool *s, struct verr *e)
-{
-	struct staged *more;
-
-	more = realloc(s->staged, (s->nstaged + 1) * sizeof(*more));
-	if (!more) {
-		verr_set(e, VERR_RETRY, "out of memory");
-		return NULL;
-	}
-	s->staged = more;
-	more += s->nstaged;
-	make_name(s, more->name);
-	more->fd = -1;
-	return more;
-}
-
-static void
-tmp_name(char tmp[80], const char *name)
-{
-	snprintf(tmp, 80, TMP "%s", name);
-}
-
-int
-spool_stage(struct spool *s, const struct spool_header *headers,
-	    const void *data, size_t len, struct verr *e)
-{
-	struct buf head = BUF_INIT;
-	struct staged *file = staged_new(s, e);
-	char tmp[80];
-	int rc = -1;
-
-	if (!file)
-		return -1;
-	make_header(&head, headers, len);
-	file->size = (int64_t)(head.len + len);
-	tmp_name(tmp, file->name);
-	if (buf_failed(&head)) {
-		verr_set(e, VERR_RETRY, "out of memory");
-		goto out;
-	}
-	if (s->limit && s->bytes + file->size > s->limit) {
-		verr_set(e, VERR_RETRY,
-			 "spool '%s' is full: %lld bytes of %lld", s->path,
-			 (long long)s->bytes, (long long)s->limit);
-		goto out;
-	}
-	file->fd = openat(s->dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-			  0600);
-	if (file->fd == -1) {
-		write_error(s, "create", tmp, e);
-		goto out;
-	}
-	if (flock(file->fd, LOCK_EX | LOCK_NB) == -1 ||
-	    give_to_owner(s, file->fd) == -1 ||
-	    write_all(file->fd,
-		      (struct iovec[]){ { head.data, head.len },
-					{ (void *)data, len } },
-		      2) == -1 ||
-	    fsync(file->fd) == -1) {
-		write_error(s, "write", tmp, e);
-		goto out;
-	}
-	s->nstaged++;
-	s->bytes += file->size;
-	rc = 0;
-
-out:
-	if (rc == -1 && file->fd != -1) {
-		unlinkat(s->dir, tmp, 0);
-		close(file->fd);
-	}
-	buf_release(&head);
-	return rc;
-}
-
-/* The names before `first` are in place. */
-static void
-drop_staged(struct spool *s, size_t first)
-{
-	char tmp[80];
-
-	for (size_t i = 0; i < s->nstaged; i++) {
-		if (i >= first) {
-			tmp_name(tmp, s->staged[i].name);
-			unlinkat(s->dir, tmp, 0);
-			s->bytes -= s->staged[i].size;
-		}
-		close(s->staged[i].fd);
-	}
-	s->nstaged = 0;
-}
-
-void
-spool_discard(struct spool *s)
-{
-	drop_staged(s, 0);
-}
-
-int
-spool_publish(struct spool *s, struct verr *e)
-{
-	size_t done = 0;
-	int rc = 0;
-	char tmp[80];
-
-	for (; rc == 0 && done < s->nstaged; done++) {
-		const char *name = s->staged[done].name;
-
-		tmp_name(tmp, name);
-		if (renameat(s->dir, tmp, s->dir, name) == -1) {
-			rc = write_error(s, "publish", name, e);
-			break;
-		}
-	}
-	s->count += done;
-	if (done && fsync(s->dir) == -1)
-		rc = write_error(s, "publish", ".", e);
-	drop_staged(s, done);
-	return rc;
-}
-
-int
-spool_put(struct spool *s, const struct spool_header *headers, const void *data,
-	  size_t len, struct verr *e)
-{
-	if (spool_stage(s, headers, data, len, e) == -1) {
-		spool_discard(s);
-		return -1;
-	}
-	return spool_publish(s, e);
 }
 
 /* --- reading ---------------------------------------------------------- */
@@ -350,11 +128,11 @@ static bool
 parse_record(struct spool_record *r)
 {
 	const char *start = r->content.data, *end;
-	size_t magic = strlen(MAGIC), head;
+	size_t magic = strlen(SPOOL_MAGIC), head;
 	char *stop;
 	unsigned long long len;
 
-	if (strncmp(start, MAGIC, magic) != 0)
+	if (strncmp(start, SPOOL_MAGIC, magic) != 0)
 		return false;
 	len = strtoull(start + magic, &stop, 10);
 	end = strstr(start, "\n\n");
@@ -444,7 +222,7 @@ make_bad(struct spool *s)
 		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
 		return -1;
-	rc = give_to_owner(s, fd);
+	rc = spool_give_to_owner(s, fd);
 	close(fd);
 	return rc;
 }
@@ -594,7 +372,7 @@ clean_name(struct spool *s, const char *name, void *arg)
 	int fd;
 
 	(void)arg;
-	if (strncmp(name, TMP, strlen(TMP)) != 0)
+	if (strncmp(name, SPOOL_TMP, strlen(SPOOL_TMP)) != 0)
 		return true;
 	fd = openat(s->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd == -1)
@@ -622,7 +400,7 @@ open_lock(struct spool *s)
 
 	if (fd == -1)
 		return errno == EEXIST ? openat(s->dir, ".lock", flags) : -1;
-	if (give_to_owner(s, fd) == -1) {
+	if (spool_give_to_owner(s, fd) == -1) {
 		close(fd);
 		unlinkat(s->dir, ".lock", 0);
 		return -1;
