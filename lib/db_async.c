@@ -1,9 +1,6 @@
 /*
- * The face with a loop: pipeline mode, a Sync after each request.
- *
- * The list of requests holds the sent ones first, in order; libpq's results
- * belong to its head.  A request leaves the list before its callback runs, so a
- * callback may send again.
+ * The face with a loop: pipeline mode, a Sync after each request.  libpq's
+ * results belong to the head of the list of requests (db_request.c).
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -22,130 +19,6 @@
 static void start_connecting(struct db *db);
 static void watch(struct db *db, unsigned events);
 static void on_socket(int fd, unsigned events, void *arg);
-
-/* --- requests --------------------------------------------------------- */
-
-static size_t
-params_size(int n, const struct db_param *params)
-{
-	size_t size = 0;
-
-	for (int i = 0; i < n; i++)
-		if (params[i].value)
-			size += params[i].binary ? params[i].len
-						 : strlen(params[i].value) + 1;
-	return size;
-}
-
-static struct db_request *
-request_new(int n, const struct db_param *params)
-{
-	struct db_request *r;
-	char *to;
-
-	r = calloc(1, sizeof(*r) + (size_t)n * sizeof(*params) +
-			      params_size(n, params));
-	if (!r)
-		return NULL;
-	r->params = (struct db_param *)(r + 1);
-	r->nparams = n;
-	to = (char *)(r->params + n);
-	for (int i = 0; i < n; i++) {
-		size_t len = params_size(1, &params[i]);
-
-		r->params[i] = params[i];
-		if (!params[i].value)
-			continue;
-		r->params[i].value = memcpy(to, params[i].value, len);
-		to += len;
-	}
-	return r;
-}
-
-static void
-append(struct db *db, struct db_request *r)
-{
-	r->next = NULL;
-	*db->last = r;
-	db->last = &r->next;
-	db->pending++;
-}
-
-static void
-take(struct db *db, struct db_request *r)
-{
-	struct db_request **p = &db->first;
-
-	while (*p && *p != r)
-		p = &(*p)->next;
-	if (!*p)
-		return;
-	*p = r->next;
-	if (!*p)
-		db->last = p;
-	db->pending--;
-}
-
-/* The end of a request that does not wait for an answer any more. */
-static void
-finish(struct db_request *r)
-{
-	struct db_result result = { .pg = r->result };
-	struct db_request **p = &r->db->failed;
-
-	while (*p && *p != r)
-		p = &(*p)->next;
-	if (*p)
-		*p = r->next;
-	loop_timer_clear(r->db->loop, &r->timer);
-	if (r->fn)
-		r->fn(r->error.kind == VERR_NONE ? &result : NULL, &r->error,
-		      r->arg);
-	else if (r->error.kind != VERR_NONE)
-		log_warning("%s", r->error.msg);
-	PQclear(r->result);
-	free(r);
-}
-
-static void
-fail_later_fn(void *arg)
-{
-	finish(arg);
-}
-
-/* Fails in the next turn: never from within db_send(). */
-static void
-fail_later(struct db_request *r, const struct verr *e)
-{
-	r->error = *e;
-	r->next = r->db->failed;
-	r->db->failed = r;
-	r->timer.fn = fail_later_fn;
-	loop_timer_set(r->db->loop, &r->timer, 0);
-}
-
-/* Take all requests that are `sent` or not out of the list and end them. */
-static void
-fail_all(struct db *db, bool sent, const struct verr *e)
-{
-	struct db_request *r = db->first, *next, *failed = NULL,
-			  **tail = &failed;
-
-	for (; r; r = next) {
-		next = r->next;
-		if (r->sent != sent)
-			continue;
-		take(db, r);
-		r->error = *e;
-		r->next = NULL;
-		*tail = r;
-		tail = &r->next;
-	}
-	for (r = failed; r; r = next) {
-		next = r->next;
-		finish(r);
-	}
-}
 
 /* --- losing the connection -------------------------------------------- */
 
@@ -185,7 +58,7 @@ lose(struct db *db, const struct verr *e)
 	drop(db);
 	if (!db->closing)
 		start_connecting(db);
-	fail_all(db, true, &why);
+	db_request_fail_all(db, true, &why);
 }
 
 static void
@@ -242,12 +115,12 @@ on_deadline(void *arg)
 
 	db->sqlstate[0] = '\0';
 	if (!r->sent) {
-		take(db, r);
+		db_request_take(db, r);
 		metric_add(METRIC_DB_FAILURES, 1);
 		verr_set(&r->error, VERR_RETRY,
 			 "the database could not be asked in time%s%s",
 			 db->failures.len ? ": " : "", db->failures.data);
-		finish(r);
+		db_request_finish(r);
 		return;
 	}
 	db_error_deadline(r->timeout_ms, &e);
@@ -269,7 +142,7 @@ db_send(struct db *db, const char *sql, int nparams,
 	const struct db_param *params, int64_t timeout_ms, db_done_fn fn,
 	void *arg)
 {
-	struct db_request *r = request_new(nparams, params);
+	struct db_request *r = db_request_new(nparams, params);
 	struct verr e = VERR_INIT;
 
 	assert(db->loop);
@@ -287,13 +160,13 @@ db_send(struct db *db, const char *sql, int nparams,
 	if (breaker_is_open(db)) {
 		verr_set(&e, VERR_RETRY, "the database is away: %s",
 			 db->closing ? "the program ends" : db->away.msg);
-		fail_later(r, &e);
+		db_request_fail_later(r, &e);
 		return;
 	}
 	r->timer.fn = on_deadline;
 	r->timeout_ms = timeout_ms ? timeout_ms : db_timeout_ms(db);
 	loop_timer_set(db->loop, &r->timer, r->timeout_ms);
-	append(db, r);
+	db_request_append(db, r);
 	if (db->settling || db->renewing)
 		return;
 	if (!db->connected) {
@@ -350,11 +223,11 @@ finish_internal(struct db *db)
 	struct db_request *head = db->first;
 	struct verr why = head->error;
 
-	take(db, head);
-	finish(head);
+	db_request_take(db, head);
+	db_request_finish(head);
 	if (why.kind != VERR_NONE) {
 		drop(db);
-		fail_all(db, true, &why);
+		db_request_fail_all(db, true, &why);
 		if (!db->conn)
 			on_failed(db, &why);
 	} else if (--db->settling == 0) {
@@ -379,8 +252,8 @@ finish_head(struct db *db)
 		     db_error_is_fatal(db->sqlstate);
 	struct verr why = head->error;
 
-	take(db, head);
-	finish(head);
+	db_request_take(db, head);
+	db_request_finish(head);
 	if (db->connected && (fatal || renewal_is_due(db)))
 		lose(db, &why);
 	return db->connected;
@@ -465,7 +338,7 @@ send_waiting(struct db *db)
 static bool
 push_internal(struct db *db, const char *sql)
 {
-	struct db_request *r = request_new(0, NULL);
+	struct db_request *r = db_request_new(0, NULL);
 
 	if (!r)
 		return false;
@@ -546,7 +419,7 @@ on_failed(struct db *db, const struct verr *e)
 	db->timer.fn = on_retry;
 	db->timer.arg = db;
 	loop_timer_set(db->loop, &db->timer, pause);
-	fail_all(db, false, e);
+	db_request_fail_all(db, false, e);
 }
 
 static void on_host_deadline(void *arg);
@@ -722,12 +595,12 @@ db_async_release(struct db *db)
 	db->closing = true;
 	drop(db);
 	verr_set(&e, VERR_RETRY, "the program ends");
-	fail_all(db, true, &e);
-	fail_all(db, false, &e);
+	db_request_fail_all(db, true, &e);
+	db_request_fail_all(db, false, &e);
 	while (db->failed) {
 		struct db_request *r = db->failed;
 
 		db->failed = r->next;
-		finish(r);
+		db_request_finish(r);
 	}
 }

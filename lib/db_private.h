@@ -138,6 +138,20 @@ void db_disconnect(struct db *db);
 
 void db_async_release(struct db *db);
 
+/* --- db_request.c ----------------------------------------------------- */
+
+/* With copies of the values; NULL: no memory. */
+struct db_request *db_request_new(int n, const struct db_param *params);
+void db_request_append(struct db *db, struct db_request *r);
+/* Out of the list, if it is there. */
+void db_request_take(struct db *db, struct db_request *r);
+/* The end of a request that does not wait for an answer any more. */
+void db_request_finish(struct db_request *r);
+/* Fails in the next turn: never from within db_send(). */
+void db_request_fail_later(struct db_request *r, const struct verr *e);
+/* Take all requests that are `sent` or not out of the list and end them. */
+void db_request_fail_all(struct db *db, bool sent, const struct verr *e);
+
 /* --- db_wait.c -------------------------------------------------------- */
 
 /*
