@@ -31,10 +31,13 @@ cmd_status(int argc, const char **argv, struct verr *e)
 		return -1;
 	if (format == OUT_TABLE)
 		health_print_remedies(&h);
-	if (simulated && format == OUT_TABLE)
-		health_print_outcome(&h);
 	health_judge(&h, &v);
-	return v.fit ? 0 : verr_set(e, VERR_NOTFOUND, "unfit: %s", v.cause);
+	if ((simulated || v.held) && format == OUT_TABLE)
+		health_print_outcome(&h);
+	if (v.fit && !v.no_database)
+		return 0;
+	return verr_set(e, VERR_NOTFOUND, "%s: %s", v.fit ? "held" : "unfit",
+			v.cause);
 }
 
 static const struct service service = {

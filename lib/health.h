@@ -8,9 +8,10 @@
  * at once.
  *
  * Unfit is a node on which a probe of class local fatal counts as failed.  When
- * that is not PostgreSQL's and the peer could not do the work any better, the
- * node stays fit ("held"): moving would help nobody.  Everything else is told
- * and changes nothing.
+ * the peer could not do the work any better, the node stays fit ("held"):
+ * moving would help nobody.  One without PostgreSQL must have the address for
+ * that: it keeps it, and never gets it.  Everything else is told and changes
+ * nothing.
  *
  * While it serves, the verdict is written (see verdict.h) on every change and
  * once a second, with all that was found as health.json beside it.  At the end
@@ -39,6 +40,7 @@ struct health {
 	bool faulty[PROBES_MAX];   /* it counts */
 	int64_t since[PROBES_MAX]; /* of its state, seconds since the epoch */
 	enum probe_role role;      /* of PostgreSQL while it is not faulty */
+	char lsn[24]; /* of the primary that it was when it was seen last */
 	uint64_t taken[PROBES_MAX], failed[PROBES_MAX]; /* in all */
 	int64_t timeline;            /* as it was seen last */
 	char history[PROBE_HISTORY]; /* likewise */

@@ -30,7 +30,7 @@ on_health(struct http_request *r, void *arg)
 
 	health_judge(arg, &v);
 	health_json(&b, arg);
-	reply_json(r, v.fit && health_is_settled(arg), &b);
+	reply_json(r, v.fit && !v.no_database && health_is_settled(arg), &b);
 }
 
 /* Who can answer lives: everything else runs in other processes. */

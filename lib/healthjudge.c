@@ -24,6 +24,8 @@ health_take(struct health *h, size_t i, const struct probe_result *r)
 		h->faulty[i] = false;
 	if (r->has_node) {
 		h->timeline = r->node.timeline;
+		snprintf(h->lsn, sizeof(h->lsn), "%s",
+			 r->node.primary ? r->node.lsn : "");
 		snprintf(h->history, sizeof(h->history), "%s", r->history);
 	}
 	if (r->role != PROBE_NO_ROLE && !failed)
@@ -75,6 +77,7 @@ health_judge(const struct health *h, struct verdict *v)
 	const struct probe *fault = fault_of(h);
 	struct pairfile_peer peer;
 	const char *why = "";
+	bool database;
 
 	*v = (struct verdict){
 		.fit = !fault,
@@ -85,10 +88,15 @@ health_judge(const struct health *h, struct verdict *v)
 	snprintf(v->role, sizeof(v->role), "%s", probe_role_word(h->role));
 	if (!fault)
 		return;
-	if (!probe_is_database(fault) && *conf_str("peer_address")) {
+	database = v->no_database = probe_is_database(fault);
+	if (database)
+		snprintf(v->role, sizeof(v->role), "%s",
+			 probe_role_word(PROBE_NO_ROLE));
+	if (*conf_str("peer_address") && (!database || v->has_address)) {
 		pairfile_peer(&peer);
-		v->held = pairfile_is_worse(&peer, h->role == PROBE_PRIMARY,
-					    &why);
+		v->held = pairfile_is_worse(
+			&peer, !database && h->role == PROBE_PRIMARY,
+			database ? h->lsn : "", &why);
 		v->fit = v->held;
 	}
 	snprintf(v->cause, sizeof(v->cause), "%s: %.160s%s%s", fault->name,

@@ -174,7 +174,7 @@ health_metrics(struct buf *b, const struct health *h)
 	metric_render(b, METRIC_GROUP_HTTP);
 	health_judge(h, &v);
 	add_gauge(b, "voip_health_healthy", "1 while the node is fit.",
-		  v.fit && health_is_settled(h));
+		  v.fit && !v.no_database && health_is_settled(h));
 	add_gauge(b, "voip_health_held",
 		  "1 while it is fit only since the peer is worse.", v.held);
 	add_pair(b, h);

@@ -33,7 +33,8 @@ health_is_primary(const struct health *h)
 	if (h->role != PROBE_PRIMARY)
 		return false;
 	health_judge(h, &v);
-	return v.has_address || !*conf_str("virtual_address");
+	return !v.no_database &&
+	       (v.has_address || !*conf_str("virtual_address"));
 }
 
 static bool

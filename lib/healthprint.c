@@ -128,7 +128,7 @@ health_print_outcome(const struct health *h)
 		snprintf(line, sizeof(line),
 			 "unfit: keepalived goes to FAULT, and there is no "
 			 "peer to take over (peer_address is empty)");
-	} else if (pairfile_is_worse(&peer, false, &why)) {
+	} else if (pairfile_is_worse(&peer, false, "", &why)) {
 		sign = '-';
 		snprintf(line, sizeof(line),
 			 "unfit: keepalived goes to FAULT, but %s", why);

@@ -11,6 +11,7 @@
 
 #include "conf.h"
 #include "filereplace.h"
+#include "halineage.h"
 #include "jsonmember.h"
 #include "verdict.h"
 
@@ -171,9 +172,24 @@ pairfile_peer(struct pairfile_peer *peer)
 	json_decref(object);
 }
 
+/*
+ * What it has replayed, against what was written here: whether it is connected
+ * tells nothing, since no stream outlives the primary.
+ */
+static bool
+is_far_behind(const struct ha_state *s, const char *lsn)
+{
+	uint64_t ours, theirs;
+
+	return strcmp(conf_str("failover_policy"), "availability") != 0 &&
+	       s->pg == HA_PG_STANDBY && ha_lsn_read(lsn, &ours) &&
+	       ha_lsn_read(s->lsn, &theirs) && ours > theirs &&
+	       ours - theirs > (uint64_t)conf_bytes("health_lag_bytes");
+}
+
 bool
 pairfile_is_worse(const struct pairfile_peer *peer, bool primary,
-		  const char **why)
+		  const char *lsn, const char **why)
 {
 	const struct ha_state *s = &peer->state;
 	const struct {
@@ -190,6 +206,9 @@ pairfile_is_worse(const struct pairfile_peer *peer, bool primary,
 		  "the peer's keepalived would not take the address" },
 		{ primary && s->pg == HA_PG_STANDBY && !s->streaming,
 		  "the peer does not stream" },
+		{ peer->answers && is_far_behind(s, lsn),
+		  "the peer lacks more than health_lag_bytes of what was "
+		  "written here" },
 		{ strcmp(s->health, "unfit") == 0 ||
 			  strcmp(s->health, "held") == 0,
 		  "the peer is unfit as well" },

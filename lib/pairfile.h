@@ -37,11 +37,13 @@ int pairfile_tell_peer(const struct ha_state *state, const char *why,
 void pairfile_peer(struct pairfile_peer *peer);
 
 /*
- * Could the peer not do the work any better than a node on which only a service
+ * Could the peer not do the work any better than a node on which something
  * fails?  With the reason in `why` when that is so; false when nothing is
- * known.  `primary`: this node has the primary now.
+ * known.  `primary`: this node has the primary now.  `lsn`: how far it had come
+ * as a primary whose PostgreSQL ended, or "": a peer that lacks more of that
+ * than health_lag_bytes is worse, unless failover_policy is availability.
  */
 bool pairfile_is_worse(const struct pairfile_peer *peer, bool primary,
-		       const char **why);
+		       const char *lsn, const char **why);
 
 #endif

@@ -80,7 +80,7 @@ void probe_run(const struct probe *p, struct probe_result *r);
 enum probe_class probe_class_of(const struct probe *p);
 /* It waits for nobody, so it needs no process of its own. */
 bool probe_is_quick(const struct probe *p);
-/* Of PostgreSQL: no peer can be so bad that this node could go on. */
+/* Of PostgreSQL: without it a node only keeps the address, see health.h. */
 bool probe_is_database(const struct probe *p);
 
 /* From one process to another: only as long as there is something in it. */

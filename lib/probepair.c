@@ -125,7 +125,7 @@ probe_peer(const struct probe *p, struct probe_result *r)
 
 	(void)p;
 	pairfile_peer(&peer);
-	worse = pairfile_is_worse(&peer, false, &why);
+	worse = pairfile_is_worse(&peer, false, "", &why);
 	if (peer.known)
 		probe_value(r, "voip_peer_up", peer.answers);
 	if (!peer.known)

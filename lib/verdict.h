@@ -25,6 +25,7 @@
 struct verdict {
 	bool fit;
 	bool held;        /* fit only since the peer is worse */
+	bool no_database; /* what fails is PostgreSQL; not written */
 	bool has_address; /* the virtual one is on an interface of ours */
 	char role[16];    /* of PostgreSQL: "primary" is one that is writable */
 	char cause[256];  /* why it is unfit, or ""; one line */

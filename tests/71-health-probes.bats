@@ -299,11 +299,69 @@ peer_is_silent() {
 	row_is peer 'failed: no answer: gone'
 }
 
-@test "PostgreSQL that fails makes a node unfit whatever the peer is" {
-	export VOIP_PEER_ADDRESS=192.0.2.2:8084
+# outcome_is PATTERN COMMAND...: what the end of PostgreSQL would mean when the
+# peer says that; it says so again and again, since words grow old.
+outcome_is() {
+	local pattern=$1
+
+	shift
+	is_so() {
+		"$@"
+		# shellcheck disable=SC2053 # a pattern
+		[[ "$(voip-health --simulate pg=down 2>&1)" == *$pattern* ]]
+	}
+	wait_for is_so "$@"
+}
+
+@test "a dead PostgreSQL takes the address along, unless the peer is worse" {
+	export VOIP_PEER_ADDRESS=192.0.2.2:8084 VOIP_VIRTUAL_ADDRESS=127.0.0.1
+	moves='unfit: keepalived goes to FAULT, the peer takes the address'
+	outcome_is "$moves" peer_says fit
+	# its stream ends with this server: that is no fault of its own
+	outcome_is "$moves" peer_says fit '"streaming":false'
+	outcome_is "held: it stays where it is (database: simulated; held: the peer's PostgreSQL does not answer" \
+		peer_says fit '"pg":"stopped standby"'
+	outcome_is 'held: the peer is unfit as well' peer_says unfit
+	outcome_is 'held: the peer is in maintenance' \
+		peer_says fit '"maintenance":true'
+	outcome_is 'held: the peer does not answer' peer_is_silent
+	outcome_is "$moves" rm -f "$dir/run/peer.json"
+}
+
+@test "a standby that lacks more than health_lag_bytes is worse" {
+	export VOIP_PEER_ADDRESS=192.0.2.2:8084 VOIP_VIRTUAL_ADDRESS=127.0.0.1
+	moves='unfit: *the peer takes the address'
+	export VOIP_HEALTH_LAG_BYTES=1M
+	outcome_is 'held: the peer lacks more than health_lag_bytes of what was written here' \
+		peer_says fit '"lsn":"0/0"'
+	VOIP_FAILOVER_POLICY=availability outcome_is "$moves" \
+		peer_says fit '"lsn":"0/0"'
+	VOIP_HEALTH_LAG_BYTES=1T outcome_is "$moves" peer_says fit '"lsn":"0/0"'
+	outcome_is "$moves" peer_says fit '"lsn":"FFFF/0"'
+}
+
+@test "a node without PostgreSQL keeps the address, and never gets it" {
+	export VOIP_PEER_ADDRESS=192.0.2.2:8084 VOIP_NODE_DATABASE=host=$dir
 	peer_says unfit
-	VOIP_NODE_DATABASE=host=$dir run -1 voip-health
-	[[ "$output" == *"unfit: database: "* ]]
+	VOIP_VIRTUAL_ADDRESS=192.0.2.77 run -1 voip-health
+	[[ "$output" == *"voip-health: unfit: database: "* ]]
+	export VOIP_VIRTUAL_ADDRESS=127.0.0.1
+	outcome_is 'voip-health: held: database: ' peer_says unfit
+	serve
+	while_unfit() { peer_says unfit; verdict_is held; }
+	wait_for while_unfit
+	still_held() {
+		peer_says unfit
+		voip-health check && [ "$(<"$dir/run/health")" = 0 ]
+	}
+	wait_for still_held
+	run -1 voip-health check --role=primary
+	for path in /health /readyz /primary /replica /read-only; do
+		code_is $path 503
+	done
+	while_fit() { peer_says fit; verdict_is unfit; }
+	wait_for while_fit
+	[ "$(<"$dir/run/health")" = 1 ]
 }
 
 @test "the verdict is held while the peer is worse, and check is true" {
