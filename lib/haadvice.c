@@ -1,8 +1,12 @@
 #include "haadvice.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
 
+#include "conf.h"
 #include "hamaintenance.h"
+#include "pairfile.h"
 
 #define ANY         (~0U)
 #define PG_DOWN     (HA_PG_DOWN_PRIMARY | HA_PG_DOWN_STANDBY)
@@ -18,6 +22,11 @@ enum more {
 	WE_WORK, /* a transition is at work here */
 	NOT_WRITABLE,
 	NO_ADDRESS,
+	HAS_ADDRESS,
+	NO_SERVICE,  /* voip-failover follow does not run here */
+	PEER_PAUSED, /* it is in maintenance */
+	STARTING,
+	BY_HAND, /* rejoin_policy says so */
 };
 
 /* clang-format off */
@@ -29,6 +38,10 @@ static const struct {
 	{ ANY, ANY, HA_PEER_ASTRAY, ALWAYS, "split",
 	  "the two databases are not copies of each other: peer_address or"
 	  " node_database leads to a stranger" },
+	{ ANY, ANY, ANY, NO_SERVICE, "degraded",
+	  "the service voip-failover does not run on this node, or cannot"
+	  " write peer.json in health_dir: nothing is done by itself; see its"
+	  " log, 'systemctl start voip-failover'" },
 	{ ANY, ANY, ANY, WE_WORK, "changing",
 	  "at work, see the row 'transition': wait, and look again" },
 	{ HA_PG_PRIMARY, ANY, PEER_WRITES, ALWAYS, "split",
@@ -41,6 +54,12 @@ static const struct {
 	{ HA_PG_PRIMARY, ANY, ANY, NO_ADDRESS, "degraded",
 	  "primary without the virtual address: see keepalived, and"
 	  " 'voip-failover explain'" },
+	{ HA_PG_PRIMARY, ANY, HA_PEER_UNCLEAR, ALWAYS, "degraded",
+	  "this node writes; the peer lives, and what it answers cannot be"
+	  " used, so it does not take over: mend what the row 'peer' says" },
+	{ HA_PG_PRIMARY, ANY, HA_PEER_STANDBY, PEER_PAUSED, "degraded",
+	  "this node writes, the peer is in maintenance and would not take"
+	  " over: 'voip-failover maintenance off' there ends it" },
 	{ HA_PG_PRIMARY, ANY, HA_PEER_STANDBY, PEER_STREAMS, "well",
 	  "this node writes, the peer streams: nothing to do" },
 	{ HA_PG_PRIMARY, ANY, HA_PEER_STANDBY, ALWAYS, "degraded",
@@ -58,6 +77,13 @@ static const struct {
 	{ HA_PG_STANDBY, ANY, PEER_WRITES, ALWAYS, "degraded",
 	  "the peer writes, this node runs and does not stream: see the log of"
 	  " PostgreSQL, or run 'voip-failover rejoin' here" },
+	{ HA_PG_STANDBY, ANY, HA_PEER_UNCLEAR, ALWAYS, "degraded",
+	  "the peer lives and may write, what it answers cannot be used: mend"
+	  " what the row 'peer' says; promote nothing before" },
+	{ HA_PG_STANDBY, ANY, HA_PEER_SILENT, WE_STREAM, "degraded",
+	  "this node streams, so the peer's PostgreSQL runs, but its"
+	  " voip-failover does not answer: start it there, 'systemctl start"
+	  " voip-failover'; promote nothing" },
 	{ HA_PG_STANDBY, ANY, HA_PEER_SILENT, ALWAYS, "degraded",
 	  "the peer does not answer: if it is dead for certain, run"
 	  " 'voip-failover promote' here" },
@@ -80,6 +106,10 @@ static const struct {
 	  "a rewind was cut off here and left a data directory that cannot be"
 	  " used: bring the peer's PostgreSQL back, it has all; then"
 	  " 'voip-failover rejoin --policy reclone' here" },
+	{ PG_DOWN, ANY, PEER_WRITES, BY_HAND, "degraded",
+	  "the peer writes, PostgreSQL is stopped here, and rejoin_policy is"
+	  " 'stop': 'voip-failover rejoin --policy rewind' brings it back, or"
+	  " '--policy reclone' when it cannot be rewound" },
 	{ PG_DOWN, ANY, PEER_WRITES, ALWAYS, "degraded",
 	  "the peer writes, PostgreSQL is stopped here: it comes back by"
 	  " itself; else run 'voip-failover rejoin', and with '--policy"
@@ -94,9 +124,20 @@ static const struct {
 	  "stopped as a primary, and whether the peer was promoted since is"
 	  " not known: bring the peer back; if it is dead for certain, run"
 	  " 'voip-failover unfence', then start PostgreSQL" },
+	{ HA_PG_DOWN_PRIMARY, HA_CLEAR | HA_TRUSTED, HA_PEER_STANDBY,
+	  HAS_ADDRESS, "down",
+	  "PostgreSQL has ended here, and the address stays: 'voip-health'"
+	  " tells why the peer would be worse; start PostgreSQL here, or run"
+	  " 'voip-failover promote' there" },
+	{ PG_DOWN, ANY, HA_PEER_UNCLEAR, ALWAYS, "down",
+	  "PostgreSQL is stopped on this node, and what the peer answers"
+	  " cannot be used: mend what the row 'peer' says" },
 	{ PG_DOWN, ANY, ANY, ALWAYS, "down",
 	  "PostgreSQL is stopped on this node, and the peer does not write:"
 	  " see 'next', and 'voip-failover explain' on both nodes" },
+	{ HA_PG_HUNG, ANY, ANY, STARTING, "degraded",
+	  "PostgreSQL is starting or recovering here and answers nobody yet:"
+	  " wait, its log says how far it is" },
 	{ HA_PG_HUNG, ANY, ANY, ALWAYS, "degraded",
 	  "PostgreSQL runs here and does not answer: 'voip-failover demote'"
 	  " ends it" },
@@ -107,6 +148,8 @@ static const struct {
 static bool
 is_so(enum more more, const struct ha_outcome *o)
 {
+	struct pairfile_peer told;
+
 	switch (more) {
 	case WE_STREAM:
 		return o->state.streaming;
@@ -116,12 +159,46 @@ is_so(enum more more, const struct ha_outcome *o)
 		return *o->state.kept.doing != '\0';
 	case NOT_WRITABLE:
 		return !o->state.writable;
+	case HAS_ADDRESS:
+		return o->state.kept.held;
 	case NO_ADDRESS:
 		return !o->state.kept.held;
+	case NO_SERVICE:
+		pairfile_peer(&told);
+		return !told.known && o->facts.peer != HA_PEER_NONE;
+	case PEER_PAUSED:
+		return o->peer.maintenance;
+	case STARTING:
+		return o->state.starting;
+	case BY_HAND:
+		return strcmp(conf_str("rejoin_policy"), "stop") == 0;
 	case ALWAYS:
 		break;
 	}
 	return true;
+}
+
+/* A node that was forgotten in it: until when, and what it hides. */
+static void
+add_maintenance(struct ha_advice *a)
+{
+	char end[40] = "", text[400];
+	const char *word = a->word;
+	struct ha_maintenance m;
+	struct tm tm;
+	time_t at;
+
+	if (ha_is_maintenance(&m) && m.until) {
+		at = (time_t)m.until;
+		gmtime_r(&at, &tm);
+		strftime(end, sizeof(end), " until %Y-%m-%dT%H:%M:%SZ", &tm);
+	}
+	snprintf(text, sizeof(text), "%.*s", (int)sizeof(text) - 1, a->text);
+	a->word = "paused";
+	snprintf(a->text, sizeof(a->text),
+		 "maintenance%s: nothing is done by itself; "
+		 "'voip-failover maintenance off' ends it; meanwhile %s: %s",
+		 end, word, text);
 }
 
 void
@@ -130,17 +207,12 @@ ha_advise(const struct ha_outcome *o, struct ha_advice *a)
 	const struct ha_facts *f = &o->facts;
 	size_t i = 0;
 
-	if (f->pause == HA_MAINTENANCE) {
-		a->word = "paused";
-		snprintf(a->text, sizeof(a->text),
-			 "maintenance: nothing is done by itself; "
-			 "'voip-failover maintenance off' ends it");
-		return;
-	}
 	/* The last row fits everything. */
 	while (!(rows[i].pg & f->pg) || !(rows[i].mark & f->mark) ||
 	       !(rows[i].peer & f->peer) || !is_so(rows[i].more, o))
 		i++;
 	a->word = rows[i].word;
 	snprintf(a->text, sizeof(a->text), "%s", rows[i].text);
+	if (f->pause == HA_MAINTENANCE)
+		add_maintenance(a);
 }

@@ -10,6 +10,9 @@
 #include "hasteps.h"
 #include "out.h"
 
+/* Of ha_fact_name(). */
+enum { FACT_PG = 3, FACT_PEER = 5, FACT_WITNESS = 6 };
+
 int ha_dot, ha_steps_wanted;
 
 static int
@@ -72,11 +75,24 @@ explain_row(struct out *out, struct buf *b, const char *kind, const char *name,
 	if (out)
 		out_row(out, row);
 	else if (strcmp(kind, "fact") == 0)
-		buf_printf(b, "%-11s %s\n", name, value);
+		buf_printf(b, "%-11s %s%s%s\n", name, value, why ? ": " : "",
+			   why ? why : "");
 	else if (strcmp(kind, "event") == 0)
 		buf_printf(b, "at %-8s %s: %s\n", name, value, why);
 	else
 		buf_printf(b, "%s: %s\n", value, why);
+}
+
+/* The value of a fact, and more where the word alone misleads. */
+static const char *
+value_of(const struct ha_outcome *o, size_t fact, unsigned value)
+{
+	if (fact == FACT_PG && value == HA_PG_HUNG)
+		return ha_state_role(&o->state);
+	if (fact == FACT_WITNESS && value == HA_WITNESS_NONE &&
+	    *conf_str("witnesses"))
+		return "not asked";
+	return ha_value_name(fact, bit_of(value));
 }
 
 static void
@@ -93,13 +109,17 @@ explain(struct ha_outcome *o, struct out *out, struct buf *b)
 
 	for (size_t i = 1; i < HA_FACTS; i++)
 		explain_row(out, b, "fact", ha_fact_name(i),
-			    ha_value_name(i, bit_of(values[i])), NULL);
+			    value_of(o, i, values[i]),
+			    i == FACT_PEER && *o->peer_why  ? o->peer_why
+			    : i == FACT_PG && *o->state.why ? o->state.why
+							    : NULL);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
-		struct ha_facts f = o->facts;
+		struct ha_outcome then = *o;
 		const struct ha_row *row;
 
-		f.event = events[i];
-		row = ha_plan(&f);
+		then.facts.event = events[i];
+		ha_facts_want(&then);
+		row = ha_plan(&then.facts);
 		explain_row(out, b, "event",
 			    ha_value_name(0, bit_of(events[i])),
 			    ha_action_word(row->action), row->why);

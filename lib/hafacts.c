@@ -1,5 +1,6 @@
 #include "hafacts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "conf.h"
@@ -7,6 +8,7 @@
 #include "hapeer.h"
 #include "hatorn.h"
 #include "log.h"
+#include "pairfile.h"
 #include "verdict.h"
 #include "witness.h"
 
@@ -16,6 +18,11 @@
 /* From the facts to the deed: two small files are made durable. */
 #define FRESH_MS INT64_C(1000)
 
+/*
+ * Whoever gets no answer at all takes the peer for dead, as its witnesses say.
+ * One that is answered with another key's word, with a refusal or with rubbish
+ * knows that somebody lives there, who may write and does not obey.
+ */
 static enum ha_peer
 look_at_peer(struct ha_outcome *o)
 {
@@ -26,7 +33,9 @@ look_at_peer(struct ha_outcome *o)
 	if (ha_peer_ask(HA_ASK_STATE, conf_ms("peer_timeout"), &o->peer,
 			&why) == -1) {
 		log_warning("peer: %s", why.msg);
-		return HA_PEER_SILENT;
+		snprintf(o->peer_why, sizeof(o->peer_why), "%.299s", why.msg);
+		return why.kind == VERR_RETRY ? HA_PEER_SILENT
+					      : HA_PEER_UNCLEAR;
 	}
 	return ha_peer_of(&o->state, &o->peer);
 }
@@ -110,7 +119,7 @@ gather(enum ha_event event, bool brief, bool silent, struct ha_outcome *o,
 	o->asked_ms = verdict_now_ms();
 	if (!silent)
 		f->peer = look_at_peer(o);
-	if (f->peer == HA_PEER_SILENT)
+	if (f->peer & (HA_PEER_SILENT | HA_PEER_UNCLEAR))
 		f->witness = look_at_witnesses();
 	return 0;
 }
@@ -126,6 +135,37 @@ ha_facts_gather_now(enum ha_event event, bool silent, struct ha_outcome *o,
 		    struct verr *e)
 {
 	return gather(event, true, silent, o, e);
+}
+
+static const enum ha_event events[HA_VRRPS] = {
+	[HA_VRRP_NONE] = HA_ON_TICK,     [HA_VRRP_MASTER] = HA_ON_MASTER,
+	[HA_VRRP_BACKUP] = HA_ON_BACKUP, [HA_VRRP_FAULT] = HA_ON_FAULT,
+	[HA_VRRP_STOP] = HA_ON_STOP,
+};
+
+enum ha_event
+ha_event_of(enum ha_vrrp vrrp)
+{
+	return events[vrrp];
+}
+
+/*
+ * Keepalived says a thing once.  What could not be done then, or was cut off,
+ * is done as soon as it can be, as long as that is its last word.
+ */
+void
+ha_facts_want(struct ha_outcome *o)
+{
+	struct ha_facts *f = &o->facts;
+
+	if (f->event == HA_ON_TICK && f->held == HA_HELD &&
+	    o->state.kept.vrrp != HA_VRRP_MASTER)
+		f->event = ha_event_of(o->state.kept.vrrp);
+	if (f->event == HA_ON_TICK && o->state.kept.wanted &&
+	    f->held == HA_NOT_HELD &&
+	    (f->pg == HA_PG_STANDBY || f->pg == HA_PG_PRIMARY) &&
+	    pairfile_vrrp() == HA_VRRP_MASTER)
+		f->event = HA_ON_MASTER;
 }
 
 bool

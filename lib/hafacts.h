@@ -15,6 +15,7 @@ struct ha_outcome {
 	const struct ha_row *row; /* the last one */
 	struct ha_state state;    /* afterwards */
 	struct ha_state peer;     /* when it has answered */
+	char peer_why[300];       /* why it has not, or not so, or "" */
 	int64_t asked_ms;         /* the peer: CLOCK_BOOTTIME */
 };
 
@@ -23,6 +24,11 @@ struct ha_outcome {
 bool ha_facts_are_fresh(const struct ha_outcome *o);
 
 int ha_facts_gather(enum ha_event event, struct ha_outcome *o, struct verr *e);
+/* What a state of keepalived is for the plan; HA_ON_TICK for HA_VRRP_NONE. */
+enum ha_event ha_event_of(enum ha_vrrp vrrp);
+
+/* A tick is what keepalived said last, when that was not acted upon. */
+void ha_facts_want(struct ha_outcome *o);
 /*
  * For a transition: our own server is given less time to answer where it makes
  * no difference.  `silent`: as if the peer had been asked in vain.

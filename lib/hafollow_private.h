@@ -49,6 +49,8 @@ struct follow {
 	int failures; /* in a row: each doubles the pause */
 	struct question questions[QUESTIONS];
 	struct question *demand; /* to stop writing, waits for `busy` */
+	int64_t refused_ms;      /* when a refusal was told last */
+	unsigned refusals;       /* since then */
 	struct buf last;         /* our state as the last worker saw it */
 
 	/* Of a node with the address: is there anybody else? */
@@ -59,6 +61,7 @@ struct follow {
 	int64_t heard_ms;       /* the peer */
 	int in_vain;            /* questions since it was heard */
 	int64_t in_vain_ms;     /* the last of them */
+	char unclear[200];      /* why the last answer could not be used */
 	int64_t asked_ms;       /* the peer */
 	int64_t word_ms;        /* of the peer, for voip-healthd */
 	int64_t seen_ms;        /* a witness */

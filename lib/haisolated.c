@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "conf.h"
@@ -42,6 +43,21 @@ tell_health(struct follow *f, const struct ha_state *peer, const char *why)
 
 static void ask_peer(struct follow *f);
 
+/*
+ * Somebody is there, and what he says cannot be used: another key, a refusal,
+ * rubbish.  That is told once, and is no silence.
+ */
+static void
+on_unclear(struct follow *f, const struct verr *why)
+{
+	if (strncmp(f->unclear, why->msg, sizeof(f->unclear) - 1) != 0)
+		log_warning("peer: %s", why->msg);
+	snprintf(f->unclear, sizeof(f->unclear), "%.199s", why->msg);
+	f->in_vain = 0;
+	tell_health(f, NULL, why->msg);
+	still_on_peer(f, NULL);
+}
+
 static void
 on_lease(long status, const struct buf *answer_, const struct verr *failure,
 	 void *arg)
@@ -58,19 +74,19 @@ on_lease(long status, const struct buf *answer_, const struct verr *failure,
 		ask_peer(f);
 		return;
 	}
-	if (failure) {
+	if (failure && failure->kind == VERR_RETRY) {
 		f->in_vain++;
 		f->in_vain_ms = loop_now_ms();
 		tell_health(f, NULL, failure->msg);
 		still_on_peer(f, NULL);
 		return;
 	}
-	if (ha_peer_answer(status, answer_, f->key, f->question, nonce, &peer,
-			   &e) == -1) {
-		log_warning("peer: %s", e.msg);
-		still_on_peer(f, NULL);
+	if (failure || ha_peer_answer(status, answer_, f->key, f->question,
+				      nonce, &peer, &e) == -1) {
+		on_unclear(f, failure ? failure : &e);
 		return;
 	}
+	*f->unclear = '\0';
 	tell_health(f, &peer, "");
 	f->in_vain = 0;
 	f->heard_ms = loop_now_ms();

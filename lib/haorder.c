@@ -52,6 +52,17 @@ promote(struct ha_outcome *o, const char *why, struct verr *e)
 			"hint: 'voip-failover switchover' on the primary, or "
 			"'voip-failover fence' here first",
 			ha_value_name(5, (size_t)__builtin_ctz(o->facts.peer)));
+	/* It lives, and nobody knows whether it writes. */
+	if (o->facts.peer == HA_PEER_UNCLEAR &&
+	    o->facts.policy == HA_CONSISTENCY)
+		return verr_set(
+			e, VERR_CONFLICT,
+			"the peer may write, its answer cannot be used: "
+			"%.*s\n"
+			"hint: mend that, or switch the other node off; "
+			"'--set failover_policy=availability' promotes all the "
+			"same",
+			(int)strcspn(o->peer_why, "\n"), o->peer_why);
 	return ha_move_promote(o, why, e);
 }
 

@@ -78,6 +78,18 @@ const struct ha_row ha_rows[] = {
 	    ANY, ANY },
 	  HA_REFUSE, "the peer is silent, and there is neither witness nor"
 	  " fence command to tell why" },
+	{ { HA_ON_MASTER, ANY, ANY, HA_PG_STANDBY, ANY, HA_PEER_UNCLEAR,
+	    NOT_LOST, HA_FENCE_SET, ANY },
+	  HA_FENCE, "the peer's answer cannot be used: the fence command makes"
+	  " sure" },
+	{ { HA_ON_MASTER, ANY, ANY, HA_PG_STANDBY, ANY, HA_PEER_UNCLEAR,
+	    NOT_LOST, ANY, HA_AVAILABILITY },
+	  HA_PROMOTE, "the peer's answer cannot be used, and failover_policy"
+	  " prefers availability" },
+	{ { HA_ON_MASTER, ANY, ANY, HA_PG_STANDBY, ANY, HA_PEER_UNCLEAR, ANY,
+	    ANY, ANY },
+	  HA_REFUSE, "the peer lives, and what it answers cannot be used: it"
+	  " may write, and cannot be asked to stop" },
 	{ { HA_ON_MASTER, ANY, ANY, ANY, ANY, ANY, ANY, ANY, ANY },
 	  HA_REFUSE, "the address is ours, but PostgreSQL does not answer" },
 
@@ -112,6 +124,10 @@ const struct ha_row ha_rows[] = {
 	{ { HA_ON_TICK | LOST_ADDRESS, ANY, HA_NOT_HELD, HA_PG_DOWN_PRIMARY,
 	    HA_CLEAR, PEER_LEADS, ANY, ANY, ANY },
 	  HA_REJOIN, "a former primary, and the peer is the primary now" },
+	{ { HA_ON_TICK, ANY, HA_HELD, HA_PG_DOWN_PRIMARY, HA_CLEAR,
+	    HA_PEER_OFF | HA_PEER_BEHIND, ANY, ANY, ANY },
+	  HA_START, "PostgreSQL ended while the address stayed here, and the"
+	  " peer's is stopped, too" },
 	{ { HA_ON_TICK, ANY, HA_NOT_HELD, HA_PG_DOWN_STANDBY, HA_CLEAR, ANY,
 	    ANY, ANY, ANY },
 	  HA_START, "a standby is stopped" },
@@ -123,7 +139,8 @@ const struct ha_row ha_rows[] = {
 	    HA_PEER_NONE, ANY, ANY, ANY },
 	  HA_START, "a single node" },
 	{ { HA_ON_TICK, ANY, HA_NOT_HELD, HA_PG_DOWN_PRIMARY, HA_TRUSTED,
-	    PEER_NO_WRITE | HA_PEER_SILENT | HA_PEER_AHEAD, ANY, ANY, ANY },
+	    PEER_NO_WRITE | HA_PEER_SILENT | HA_PEER_AHEAD | HA_PEER_UNCLEAR,
+	    ANY, ANY, ANY },
 	  HA_START, "an operator says that this node is right" },
 	{ { HA_ON_TICK, ANY, HA_NOT_HELD, HA_PG_DOWN_PRIMARY, HA_CLEAR,
 	    PEER_NO_WRITE, ANY, ANY, ANY },
@@ -146,7 +163,7 @@ static const char *const names[HA_FACTS] = {
 	"witnesses", "fence", "policy",
 };
 
-#define VALUES 10
+#define VALUES 11
 static const char *const values[HA_FACTS][VALUES] = {
 	{ "master", "backup", "fault", "stop", "tick", "isolated", "asked",
 	  "stale" },
@@ -155,7 +172,7 @@ static const char *const values[HA_FACTS][VALUES] = {
 	{ "stopped primary", "stopped standby", "hung", "standby", "primary" },
 	{ "clear", "fenced", "trusted", "half rewound" },
 	{ "none", "silent", "off", "standby", "primary", "newer primary",
-	  "older primary", "ahead", "astray", "behind" },
+	  "older primary", "ahead", "astray", "behind", "unclear" },
 	{ "none", "seen", "lost" },
 	{ "none", "set" },
 	{ "consistency", "availability" },

@@ -49,16 +49,17 @@ enum ha_mark {
 
 /* The peer, by its own signed word. */
 enum ha_peer {
-	HA_PEER_NONE = 1 << 0,    /* there is none: a single node */
-	HA_PEER_SILENT = 1 << 1,  /* no answer */
-	HA_PEER_OFF = 1 << 2,     /* answers; its PostgreSQL cannot write */
-	HA_PEER_STANDBY = 1 << 3, /* a standby */
-	HA_PEER_PRIMARY = 1 << 4, /* a primary of our own timeline */
-	HA_PEER_NEWER = 1 << 5,   /* a primary with a higher timeline */
-	HA_PEER_OLDER = 1 << 6,   /* a primary with a lower one */
-	HA_PEER_AHEAD = 1 << 7,   /* cannot write; knows a higher timeline */
-	HA_PEER_BEHIND = 1 << 9,  /* no primary; lacks what we have, stopped */
-	HA_PEER_ASTRAY = 1 << 8,  /* another system identifier: not our pair */
+	HA_PEER_NONE = 1 << 0,     /* there is none: a single node */
+	HA_PEER_SILENT = 1 << 1,   /* no answer */
+	HA_PEER_OFF = 1 << 2,      /* answers; its PostgreSQL cannot write */
+	HA_PEER_STANDBY = 1 << 3,  /* a standby */
+	HA_PEER_PRIMARY = 1 << 4,  /* a primary of our own timeline */
+	HA_PEER_NEWER = 1 << 5,    /* a primary with a higher timeline */
+	HA_PEER_OLDER = 1 << 6,    /* a primary with a lower one */
+	HA_PEER_AHEAD = 1 << 7,    /* cannot write; knows a higher timeline */
+	HA_PEER_BEHIND = 1 << 9,   /* no primary; lacks what we have, stopped */
+	HA_PEER_ASTRAY = 1 << 8,   /* another system identifier: not our pair */
+	HA_PEER_UNCLEAR = 1 << 10, /* somebody answers; it cannot be used */
 };
 
 /* Addresses that a node which is well connected reaches. */

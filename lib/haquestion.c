@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "conf.h"
@@ -6,6 +7,8 @@
 #include "hapatroni.h"
 #include "hapeer.h"
 #include "log.h"
+
+#define REFUSAL_MS INT64_C(1000)
 
 void
 question_answer(struct question *q, int status, const char *body)
@@ -107,6 +110,27 @@ new_question(struct follow *f, struct http_request *r, const char *name)
 	return NULL;
 }
 
+/* Anybody can ask: a line a second is enough. */
+static void
+tell_refusal(struct follow *f, const char *from, enum peer_verdict verdict)
+{
+	char others[16];
+
+	if (f->refused_ms && loop_now_ms() - f->refused_ms < REFUSAL_MS) {
+		f->refusals++;
+		return;
+	}
+	snprintf(others, sizeof(others), "%u", f->refusals);
+	log_event(LOG_LEVEL_WARNING, "peer request refused", "from", from,
+		  "why",
+		  verdict == PEER_FORGED ? "not signed with our key"
+		  : verdict == PEER_LATE ? "the clocks differ"
+					 : "seen before",
+		  "untold", f->refusals ? others : NULL, NULL);
+	f->refusals = 0;
+	f->refused_ms = loop_now_ms();
+}
+
 static void
 on_peer(struct http_request *r, void *arg)
 {
@@ -134,12 +158,7 @@ on_peer(struct http_request *r, void *arg)
 		questions[i].fn(q);
 		return;
 	}
-	log_event(LOG_LEVEL_WARNING, "peer request refused", "from", r->peer,
-		  "why",
-		  verdict == PEER_FORGED ? "not signed with our key"
-		  : verdict == PEER_LATE ? "the clocks differ"
-					 : "seen before",
-		  NULL);
+	tell_refusal(q->follow, r->peer, verdict);
 	if (verdict == PEER_LATE) {
 		question_answer(q, 409, HA_PEER_CLOCKS);
 	} else {

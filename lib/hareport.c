@@ -1,6 +1,7 @@
 #include "hareport.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,12 +9,15 @@
 #include "haadvice.h"
 #include "haduty.h"
 #include "hafacts.h"
+#include "hajournal.h"
 #include "hamaintenance.h"
 #include "hanode.h"
 #include "hapatroni.h"
 #include "hasalvageset.h"
 #include "log.h"
 #include "pgreport.h"
+
+#define JOURNAL_LINES 1000
 
 static void
 tell(struct out *out, const char *kind, const char *name, const char *state,
@@ -29,6 +33,25 @@ tell(struct out *out, const char *kind, const char *name, const char *state,
 	out_row(out, row);
 }
 
+/* An error in one line: its hint behind it. */
+static void
+flatten(char *text)
+{
+	for (; (text = strchr(text, '\n')); text++)
+		*text = ';';
+}
+
+static void
+tell_no_peer(struct out *out, const struct ha_outcome *o)
+{
+	char detail[sizeof(o->peer_why)];
+
+	snprintf(detail, sizeof(detail), "%s", o->peer_why);
+	flatten(detail);
+	tell(out, "peer", conf_str("peer_address"),
+	     o->facts.peer == HA_PEER_SILENT ? "silent" : "unclear", detail);
+}
+
 static void
 tell_peer(struct out *out, const struct ha_outcome *o)
 {
@@ -37,7 +60,7 @@ tell_peer(struct out *out, const struct ha_outcome *o)
 	const char *row[PGREPORT_COLUMNS] = {
 		[PGREPORT_KIND] = "peer",
 		[PGREPORT_NAME] = p->name,
-		[PGREPORT_ROLE] = ha_role_word(p->pg),
+		[PGREPORT_ROLE] = ha_state_role(p),
 		[PGREPORT_STATE] = p->kept.fenced ? "fenced"
 				   : p->writable  ? "writable"
 				   : p->streaming ? "streaming"
@@ -46,17 +69,19 @@ tell_peer(struct out *out, const struct ha_outcome *o)
 		[PGREPORT_DETAIL] = detail,
 	};
 
-	if (o->facts.peer == HA_PEER_SILENT) {
-		tell(out, "peer", conf_str("peer_address"), "silent",
-		     "no answer of its voip-failover");
+	if (o->facts.peer & (HA_PEER_SILENT | HA_PEER_UNCLEAR)) {
+		tell_no_peer(out, o);
 		return;
 	}
 	snprintf(timeline, sizeof(timeline), "%" PRId64, p->timeline);
 	snprintf(lag, sizeof(lag), "%" PRId64, p->lag_bytes);
-	snprintf(detail, sizeof(detail), "keepalived %s%s%s%s",
+	snprintf(detail, sizeof(detail), "keepalived %s%s%s%s%s%s%s",
 		 ha_vrrp_word(p->kept.vrrp),
 		 p->kept.held ? ", has the address" : "",
-		 *p->kept.doing ? ", at work: " : "", p->kept.doing);
+		 p->maintenance ? ", in maintenance" : "",
+		 *p->kept.doing ? ", at work: " : "", p->kept.doing,
+		 p->pg == HA_PG_HUNG ? ": " : "",
+		 p->pg == HA_PG_HUNG ? p->why : "");
 	if (p->timeline)
 		row[PGREPORT_TIMELINE] = timeline;
 	if (p->lag_bytes >= 0 && p->pg == HA_PG_STANDBY)
@@ -81,6 +106,61 @@ static void
 tell_service(const char *name, const char *state, void *arg)
 {
 	tell(arg, "service", name, state, NULL);
+}
+
+/* The last thing that was tried, if it failed and nothing was done since. */
+struct failure {
+	char action[16], why[400];
+};
+
+static const char *
+text_of(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text ? text : "";
+}
+
+static void
+take_line(const char *line, void *arg)
+{
+	json_t *object = json_loads(line, 0, NULL);
+	const char *event = text_of(object, "event");
+	struct failure *f = arg;
+
+	if (strcmp(event, "failed") == 0) {
+		snprintf(f->action, sizeof(f->action), "%s",
+			 text_of(object, "action"));
+		snprintf(f->why, sizeof(f->why), "%s at %s: %s", f->action,
+			 text_of(object, "at"), text_of(object, "why"));
+		flatten(f->why);
+	} else if (strcmp(event, "done") == 0) {
+		*f->action = '\0';
+	}
+	json_decref(object);
+}
+
+static void
+tell_failure(struct out *out, const char *name)
+{
+	struct failure f = { .action = "" };
+	struct verr ignored = VERR_INIT;
+
+	if (ha_journal_read(JOURNAL_LINES, take_line, &f, &ignored) == 0 &&
+	    *f.action)
+		tell(out, "failed", name, NULL, f.why);
+}
+
+/* Nothing can be said of the pair, and why. */
+static void
+tell_unknown(struct out *out, const struct verr *why)
+{
+	char name[64], text[sizeof(why->msg)];
+
+	ha_node_name(name, sizeof(name));
+	snprintf(text, sizeof(text), "%s", why->msg);
+	flatten(text);
+	tell(out, "pair", name, "unknown", text);
 }
 
 /* The pair is Patroni's: what it says, and what that means for us. */
@@ -135,7 +215,7 @@ ha_report(struct out *out)
 	if (!*conf_str("peer_address"))
 		return;
 	if (ha_facts_gather(HA_ON_TICK, &o, &why) == -1) {
-		log_warning("%s", why.msg);
+		tell_unknown(out, &why);
 		return;
 	}
 	k = &o.state.kept;
@@ -159,6 +239,8 @@ ha_report(struct out *out)
 	ha_duty_each(tell_service, out);
 	if (*k->refused)
 		tell(out, "refused", o.state.name, NULL, k->refused);
+	tell_failure(out, o.state.name);
+	ha_facts_want(&o);
 	row = ha_plan(&o.facts);
 	tell(out, "next", o.state.name, ha_action_word(row->action), row->why);
 	ha_advise(&o, &advice);

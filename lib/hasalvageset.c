@@ -366,7 +366,7 @@ ha_salvage_words(char *words, size_t size, const struct ha_lost_counts *lost)
 {
 	size_t len = 0;
 
-	snprintf(words, size, "no row");
+	snprintf(words, size, "no CDR, recording or audit row");
 	for (int r = 0; r < HA_LOST_COUNT; r++)
 		if (lost->rows[r] && len < size)
 			len += (size_t)snprintf(

@@ -36,7 +36,7 @@ void hasalvageset_release(struct hasalvageset *set);
  * digest; 0: there is none. */
 int hasalvageset_find(const char *digest, struct ha_salvage *s, struct verr *e);
 
-/* "3 cdr, 1 cdr_queue", or "no row". */
+/* "3 cdr, 1 cdr_queue", or that there is none. */
 void
 ha_salvage_words(char *words, size_t size, const struct ha_lost_counts *lost);
 

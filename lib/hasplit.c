@@ -56,16 +56,28 @@ show_node(struct out *out, const char *kind, const struct ha_state *s)
 	out_row(out, row);
 }
 
+static bool
+is_unheard(const struct ha_outcome *o)
+{
+	return o->facts.peer &
+	       (HA_PEER_SILENT | HA_PEER_UNCLEAR | HA_PEER_NONE);
+}
+
 static void
 show_nodes(struct out *out, const struct ha_outcome *o)
 {
+	char why[sizeof(o->peer_why)];
+
+	snprintf(why, sizeof(why), "%.*s", (int)strcspn(o->peer_why, "\n"),
+		 o->peer_why);
 	show_node(out, "node", &o->state);
-	if (o->facts.peer & (HA_PEER_SILENT | HA_PEER_NONE)) {
+	if (is_unheard(o)) {
 		const char *const row[COLUMNS] = {
 			[KIND] = "peer",
 			[NAME] = conf_str("peer_address"),
-			[STATE] = "silent",
-			[DETAIL] = "no answer of its voip-failover",
+			[STATE] = o->facts.peer == HA_PEER_UNCLEAR ? "unclear"
+								   : "silent",
+			[DETAIL] = *why ? why : "there is none",
 		};
 
 		out_row(out, row);
@@ -136,10 +148,23 @@ show_verdict(struct out *out, enum verdict v, const char *detail)
 	out_row(out, row);
 }
 
+/* Its voip-failover may be silent while its server writes. */
+static bool
+server_writes(struct db *peer)
+{
+	struct db_result *r = NULL;
+	struct verr ignored = VERR_INIT;
+	bool writes = db_query(peer, &r, "select pg_is_in_recovery()", 0, NULL,
+			       &ignored) == 0 &&
+		      db_rows(r) == 1 && strcmp(db_value(r, 0, 0), "f") == 0;
+
+	db_result_free(r);
+	return writes;
+}
+
 /* What only this node has; 0 when it is known. */
 static int
-look(const struct ha_outcome *o, struct ha_salvage *s, bool *counted,
-     struct verr *e)
+look(struct ha_outcome *o, struct ha_salvage *s, bool *counted, struct verr *e)
 {
 	bool runs =
 		o->state.pg == HA_PG_PRIMARY || o->state.pg == HA_PG_STANDBY;
@@ -160,6 +185,8 @@ look(const struct ha_outcome *o, struct ha_salvage *s, bool *counted,
 		rc = ha_salvage_look(conf_str("postgresql_data_directory"), own,
 				     peer, LOOK_MS, s, e);
 	*counted = rc == 0 && own && s->transactions;
+	if (rc == 0 && is_unheard(o))
+		o->peer.writable = server_writes(peer);
 	db_free(own);
 	db_free(peer);
 	return rc;
@@ -169,9 +196,7 @@ look(const struct ha_outcome *o, struct ha_salvage *s, bool *counted,
 static bool
 is_double(const struct ha_outcome *o)
 {
-	return o->state.writable &&
-	       !(o->facts.peer & (HA_PEER_SILENT | HA_PEER_NONE)) &&
-	       o->peer.writable;
+	return o->state.writable && o->peer.writable;
 }
 
 static int
@@ -181,7 +206,8 @@ judge(struct out *out, const struct ha_outcome *o, const struct ha_salvage *s,
 	if (is_double(o)) {
 		show_verdict(out, APART,
 			     "both write: 'voip-failover demote' on the one "
-			     "without the address");
+			     "without the address, or when both have it with "
+			     "the lower timeline");
 		return verr_set(e, VERR_CONFLICT, "both nodes write");
 	}
 	if (unknown->kind) {
@@ -200,7 +226,10 @@ judge(struct out *out, const struct ha_outcome *o, const struct ha_salvage *s,
 		return 0;
 	}
 	show_verdict(out, APART,
-		     s->transactions
+		     o->state.writable
+			     ? "this node writes: 'voip-failover rejoin' on "
+			       "the peer brings that one back"
+		     : s->transactions
 			     ? "'voip-failover rejoin' saves what is only "
 			       "here, and brings this node back"
 			     : "'voip-failover rejoin' brings this node back");

@@ -55,6 +55,7 @@ static const struct member {
 	MEMBER(TEXT, ha_state, upstream),
 	MEMBER(TEXT, ha_state, sync_standbys),
 	MEMBER(TRUTH, ha_state, marked),
+	MEMBER(TRUTH, ha_state, starting),
 	MEMBER(TRUTH, ha_state, maintenance),
 	MEMBER(TEXT, ha_state, health),
 	MEMBER(TEXT, ha_state, why),
@@ -98,6 +99,13 @@ ha_role_word(enum ha_pg pg)
 		if (roles[i].pg == pg)
 			return roles[i].word;
 	return "unknown";
+}
+
+const char *
+ha_state_role(const struct ha_state *s)
+{
+	return s->pg == HA_PG_HUNG && s->starting ? "starting"
+						  : ha_role_word(s->pg);
 }
 
 static enum ha_pg
@@ -241,7 +249,10 @@ ha_kept_load(struct ha_kept *k, struct verr *e)
 	} else if (file_read(path.data, STATE_MAX, &text, &why) == -1) {
 		if (why.kind != VERR_NOTFOUND) {
 			*e = why;
-			rc = -1;
+			rc = verr_add(e,
+				      "\nhint: all in '%s' belongs to the "
+				      "user whom voip-failover runs as",
+				      conf_str("failover_state_dir"));
 		}
 	} else {
 		object = json_loads(text.data, 0, &where);
@@ -328,6 +339,8 @@ ha_state_look(struct ha_state *s, int64_t timeout_ms, struct verr *e)
 		db_free(db);
 		return 0;
 	}
+	/* "the database system is starting up", or is not consistent yet */
+	s->starting = strcmp(db_sqlstate(db), "57P03") == 0;
 	db_free(db);
 	snprintf(s->why, sizeof(s->why), "%.*s", (int)strcspn(why.msg, "\n"),
 		 why.msg);

@@ -57,7 +57,8 @@ struct ha_state {
 	char system_id[24];
 	char upstream[128];
 	char sync_standbys[256];
-	bool marked; /* it does not answer, and would start as a standby */
+	bool marked;   /* it does not answer, and would start as a standby */
+	bool starting; /* it does not answer yet, and says so (57P03) */
 	bool maintenance;
 	char health[16]; /* verdict: "fit", "held", "unfit" or "unknown" */
 	char why[256];   /* why PostgreSQL does not answer, or "" */
@@ -66,8 +67,10 @@ struct ha_state {
 const char *ha_vrrp_word(enum ha_vrrp v);
 /* HA_VRRP_NONE for what is none. */
 enum ha_vrrp ha_vrrp_from(const char *word);
-/* "primary", "standby", "down", "hung" */
+/* "primary", "standby", "stopped primary", "stopped standby", "hung" */
 const char *ha_role_word(enum ha_pg pg);
+/* The same, but "starting" for a hung one that says so. */
+const char *ha_state_role(const struct ha_state *s);
 
 /* Append one line of JSON, without a newline. */
 void ha_state_write(struct buf *b, const struct ha_state *s);

@@ -23,18 +23,6 @@
 #define ROUNDS  4
 #define TEND_MS INT64_C(2000)
 
-static const enum ha_event events[HA_VRRPS] = {
-	[HA_VRRP_NONE] = HA_ON_TICK,     [HA_VRRP_MASTER] = HA_ON_MASTER,
-	[HA_VRRP_BACKUP] = HA_ON_BACKUP, [HA_VRRP_FAULT] = HA_ON_FAULT,
-	[HA_VRRP_STOP] = HA_ON_STOP,
-};
-
-enum ha_event
-ha_event_of(enum ha_vrrp vrrp)
-{
-	return events[vrrp];
-}
-
 /*
  * While the pair streams both remember its timeline, from which promotions are
  * counted: the track file has room for few.
@@ -173,25 +161,6 @@ remember(struct ha_outcome *o, enum ha_vrrp vrrp, struct verr *e)
 	return ha_kept_save(k, e);
 }
 
-/*
- * Keepalived says a thing once.  What could not be done then, or was cut off,
- * is done as soon as it can be, as long as that is its last word.
- */
-static void
-want(struct ha_outcome *o)
-{
-	struct ha_facts *f = &o->facts;
-
-	if (f->event == HA_ON_TICK && f->held == HA_HELD &&
-	    o->state.kept.vrrp != HA_VRRP_MASTER)
-		f->event = ha_event_of(o->state.kept.vrrp);
-	if (f->event == HA_ON_TICK && o->state.kept.wanted &&
-	    f->held == HA_NOT_HELD &&
-	    (f->pg == HA_PG_STANDBY || f->pg == HA_PG_PRIMARY) &&
-	    pairfile_vrrp() == HA_VRRP_MASTER)
-		f->event = HA_ON_MASTER;
-}
-
 /* A standby that streams is what a node that was fenced is to become. */
 static int
 clear_marker(struct ha_outcome *o, struct verr *e)
@@ -222,7 +191,7 @@ ha_transition(enum ha_event event, enum ha_vrrp vrrp, bool silent,
 		if (ha_facts_gather_now(event, silent, o, e) == -1 ||
 		    remember(o, vrrp, e) == -1)
 			break;
-		want(o);
+		ha_facts_want(o);
 		o->row = ha_plan(&o->facts);
 		if (event == HA_ON_TICK &&
 		    (keep_base(o, e) == -1 || clear_marker(o, e) == -1))

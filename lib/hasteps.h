@@ -12,9 +12,6 @@
 
 #include "hafacts.h"
 
-/* What a state of keepalived is for the plan; HA_ON_TICK for HA_VRRP_NONE. */
-enum ha_event ha_event_of(enum ha_vrrp vrrp);
-
 /*
  * `vrrp` is what keepalived said by the time this began.  What it has said
  * since, while others had the lock, counts instead.

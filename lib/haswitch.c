@@ -92,6 +92,9 @@ check_peer(struct checks *c)
 		state = FAILED;
 		why = c->o.facts.peer == HA_PEER_SILENT
 			      ? "its voip-failover does not answer"
+		      : c->o.facts.peer == HA_PEER_UNCLEAR
+			      ? "what it answers cannot be used, see "
+				"'voip-failover status'"
 			      : "not a standby of ours";
 	} else if (p->timeline != s->timeline) {
 		state = FAILED;

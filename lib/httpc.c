@@ -47,6 +47,20 @@ set_options(CURL *curl, const char *url, const char *address,
 	       curl_easy_setopt(curl, CURLOPT_WRITEDATA, t) == CURLE_OK;
 }
 
+enum verr_kind
+httpc_kind(int code)
+{
+	switch (code) {
+	case CURLE_WRITE_ERROR:
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_BAD_CONTENT_ENCODING:
+		return VERR_INPUT;
+	default:
+		return VERR_RETRY;
+	}
+}
+
 static int
 ask(const char *address, const char *path, const char *content,
     int64_t timeout_ms, long *status, struct buf *body, size_t limit,
@@ -71,8 +85,12 @@ ask(const char *address, const char *path, const char *content,
 	code = curl_easy_perform(curl);
 	if (code == CURLE_OK)
 		code = curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
-	if (code != CURLE_OK)
-		rc = verr_set(e, VERR_RETRY, "no answer from '%s': %s", address,
+	if (code == CURLE_WRITE_ERROR)
+		rc = verr_set(e, httpc_kind((int)code),
+			      "the answer from '%s' is too long", address);
+	else if (code != CURLE_OK)
+		rc = verr_set(e, httpc_kind((int)code),
+			      "no answer from '%s': %s", address,
 			      curl_easy_strerror(code));
 out:
 	curl_easy_cleanup(curl);

@@ -21,7 +21,7 @@
  * GET `path` at `address`: ADDR:PORT, [ADDR]:PORT, :PORT or unix:PATH, as the
  * settings *_listen have it.  `timeout_ms` is the total.  The status goes to
  * `*status` and at most `limit` bytes of the body to `body` (may be NULL).
- * VERR_RETRY: no answer.
+ * VERR_RETRY: no answer; VERR_INPUT: one that is not HTTP, or too long.
  */
 int httpc_get(const char *address, const char *path, int64_t timeout_ms,
 	      long *status, struct buf *body, size_t limit, struct verr *e);
@@ -49,7 +49,8 @@ void httpc_free(struct httpc *h);
 
 /*
  * `body` is borrowed for the callback; `e` is not NULL when there is no answer
- * (VERR_RETRY).  httpc_free() may not be called in it, httpc_post() may.
+ * (VERR_RETRY), or one that is not HTTP or too long (VERR_INPUT).  httpc_free()
+ * may not be called in it, httpc_post() may.
  */
 typedef void (*httpc_done_fn)(long status, const struct buf *body,
 			      const struct verr *e, void *arg);
@@ -62,5 +63,8 @@ typedef void (*httpc_done_fn)(long status, const struct buf *body,
 int httpc_post(struct httpc *h, const char *url, const char *type,
 	       const char *body, int64_t timeout_ms, size_t limit,
 	       httpc_done_fn fn, void *arg, struct verr *e);
+
+/* For httpc*.c: what a CURLcode is to the caller. */
+enum verr_kind httpc_kind(int code);
 
 #endif

@@ -61,11 +61,11 @@ finish(struct request *r, CURLcode code)
 	curl_easy_getinfo(r->curl, CURLINFO_EFFECTIVE_URL, &url);
 	curl_easy_getinfo(r->curl, CURLINFO_RESPONSE_CODE, &status);
 	if (code == CURLE_WRITE_ERROR)
-		verr_set(&e, VERR_RETRY, "the answer from '%s' is too long",
-			 url);
+		verr_set(&e, httpc_kind((int)code),
+			 "the answer from '%s' is too long", url);
 	else if (code != CURLE_OK)
-		verr_set(&e, VERR_RETRY, "no answer from '%s': %s", url,
-			 curl_easy_strerror(code));
+		verr_set(&e, httpc_kind((int)code), "no answer from '%s': %s",
+			 url, curl_easy_strerror(code));
 	r->fn(status, &r->answer, code == CURLE_OK ? NULL : &e, r->arg);
 	request_free(r);
 }

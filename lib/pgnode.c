@@ -60,7 +60,7 @@ static const char peers_sql[] =
 	" union all"
 	" select 'slot', s.slot_name, case when s.active then 'active'"
 	"  else 'inactive' end, s.restart_lsn,"
-	" pg_wal_lsn_diff(here.lsn, s.restart_lsn), null,"
+	" greatest(pg_wal_lsn_diff(here.lsn, s.restart_lsn), 0), null,"
 	" concat_ws(' ', s.slot_type, s.wal_status)"
 	" from pg_replication_slots as s, here"
 	" order by kind desc, name";

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # voip-failover follow: what it answers its peer, and whom it does not believe.
-# shellcheck disable=SC2154 # service.bash
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154 # a test is a subshell; service.bash
 
 setup() {
 	load helper
@@ -105,7 +105,63 @@ state() {
 	VOIP_PEER_KEY_FILE=$dir/other VOIP_PEER_ADDRESS=$address \
 		run -0 voip-failover explain
 	[[ "$output" == *"is not signed with our key"* ]]
-	[[ "$output" == *"peer        silent"* ]]
+	[[ "$output" == *"peer        unclear: the answer 403 of peer '$address' is not signed with our key"* ]]
+	VOIP_PEER_KEY_FILE=$dir/other VOIP_PEER_ADDRESS=$address \
+		run -75 voip-failover status --format tsv
+	[[ "$output" == *$'peer\t'"$address"$'\t\tunclear\t'*"the file '$dir/other' must be the same on both nodes"* ]]
+	# The service says it once, and voip-healthd hears it.
+	VOIP_PEER_KEY_FILE=$dir/other VOIP_FAILOVER_STATE_DIR=$dir/data \
+		VOIP_FAILOVER_FIFO=$dir/run/other VOIP_PEER_ADDRESS=$address \
+		start_process voip-failover follow
+	wait_for eval '[[ "$(jq -r .why "$dir/run/peer.json")" == "the answer 403 of peer "* ]]'
+	[ "$(jq -r .answers "$dir/run/peer.json")" = false ]
+	wait_for grep -q 'untold=' "$dir/log"
+	[ "$(grep -c "warning: peer: the answer 403 of peer '$address'" "$dir/log")" -le 5 ]
+}
+
+# answers COMMAND: a peer that does that when it has read a question, and waits
+# for the end of the connection; its address is in $address.
+answers() {
+	local port
+
+	# shellcheck source=tests/port.bash
+	. "$BATS_TEST_DIRNAME/port.bash"
+	port=$(free_port)
+	printf '%s\n' 'dd bs=64K count=1 of=/dev/null 2>/dev/null' "$1" \
+		'exec cat >/dev/null' >"$dir/say.$port"
+	start_process socat "TCP-LISTEN:$port,bind=127.0.0.1,fork,reuseaddr" \
+		"EXEC:sh $dir/say.$port"
+	wait_for listens "$port"
+	address=127.0.0.1:$port
+}
+
+peer_is() { # WORD...: in explain
+	VOIP_PEER_ADDRESS=$address run -0 voip-failover explain
+	grep -q "^peer        $*" <<<"$output"
+}
+
+@test "rubbish, a refusal and too much of it are no silence" {
+	answers 'echo SSH-2.0-OpenSSH_9.2'
+	peer_is "unclear: no answer from '$address'"
+	answers 'printf "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"'
+	peer_is "unclear: the answer 503 of peer '$address' is not signed"
+	answers 'printf "HTTP/1.1 200 OK\r\n\r\n"; cat /dev/zero'
+	peer_is "unclear: the answer from '$address' is too long"
+	# one that has not got the rights to its own state says so, signed
+	follow
+	echo '{' >"$dir/state/state.json"
+	VOIP_FAILOVER_STATE_DIR=$dir peer_is \
+		"unclear: peer '$address' refuses: '$dir/state/state.json' is damaged"
+}
+
+@test "a peer that accepts and says nothing, or hangs up, is silent" {
+	VOIP_PEER_TIMEOUT=300ms
+	answers :
+	peer_is 'silent: no answer'
+	answers exit
+	peer_is 'silent: no answer'
+	address=127.0.0.1:9
+	peer_is 'silent: no answer'
 }
 
 # on WORD: as keepalived writes it.

@@ -37,8 +37,10 @@ peer_is_sure(const struct ha_facts *f)
 	if (f->peer &
 	    (HA_PEER_NONE | HA_PEER_OFF | HA_PEER_BEHIND | HA_PEER_STANDBY))
 		return true;
-	if (f->peer == HA_PEER_AHEAD)
-		return f->policy == HA_AVAILABILITY;
+	if (f->peer & (HA_PEER_AHEAD | HA_PEER_UNCLEAR))
+		return f->policy == HA_AVAILABILITY &&
+		       (f->peer == HA_PEER_AHEAD ||
+			f->witness != HA_WITNESS_LOST);
 	return f->peer == HA_PEER_SILENT && f->witness != HA_WITNESS_LOST &&
 	       (f->witness == HA_WITNESS_SEEN || f->policy == HA_AVAILABILITY);
 }
@@ -48,7 +50,8 @@ promotion_is_safe(const struct ha_facts *f, enum ha_action a)
 {
 	if (a == HA_FENCE)
 		return f->event == HA_ON_MASTER && f->pg == HA_PG_STANDBY &&
-		       f->peer == HA_PEER_SILENT && f->fence == HA_FENCE_SET &&
+		       (f->peer & (HA_PEER_SILENT | HA_PEER_UNCLEAR)) &&
+		       f->fence == HA_FENCE_SET &&
 		       f->witness != HA_WITNESS_LOST;
 	return a != HA_PROMOTE || (f->event == HA_ON_MASTER &&
 				   f->pg == HA_PG_STANDBY && peer_is_sure(f));
@@ -216,7 +219,7 @@ test_words(void)
 	for (int a = 0; a < HA_ACTIONS; a++)
 		CHECK(ha_action_word((enum ha_action)a) != NULL);
 	CHECK(ha_value_name(0, 8) == NULL);
-	CHECK(ha_value_name(5, 10) == NULL);
+	CHECK(ha_value_name(5, 11) == NULL);
 	CHECK_STR(ha_value_name(5, 8), "astray");
 	CHECK(ha_value_name(0, 1000) == NULL);
 }
@@ -227,7 +230,7 @@ main(void)
 	unsigned bits[HA_FACTS] = { 0 };
 
 	walk(bits, 0);
-	CHECK(combinations == 8 * 2 * 2 * 5 * 4 * 10 * 3 * 2 * 2);
+	CHECK(combinations == 8 * 2 * 2 * 5 * 4 * 11 * 3 * 2 * 2);
 	test_no_row_is_dead();
 	test_words();
 	return unit_end();
