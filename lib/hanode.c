@@ -14,6 +14,7 @@
 #include "conf.h"
 #include "filereplace.h"
 #include "loop.h"
+#include "utf8.h"
 
 #define LOCK_POLL_MS 5
 
@@ -24,6 +25,7 @@ ha_node_name(char *name, size_t size)
 	if (!*name && gethostname(name, size) == -1)
 		snprintf(name, size, "localhost");
 	name[size - 1] = '\0';
+	utf8_trim(name);
 }
 
 struct db *

@@ -10,6 +10,7 @@
 #include "conf.h"
 #include "filereplace.h"
 #include "hanode.h"
+#include "utf8.h"
 #include "verdict.h"
 
 #define STATE_MAX 16384
@@ -344,6 +345,7 @@ ha_state_look(struct ha_state *s, int64_t timeout_ms, struct verr *e)
 	db_free(db);
 	snprintf(s->why, sizeof(s->why), "%.*s", (int)strcspn(why.msg, "\n"),
 		 why.msg);
+	utf8_trim(s->why);
 	if (pgnode_postmaster(conf_str("postgresql_data_directory"),
 			      &postmaster, e) == -1)
 		return -1;

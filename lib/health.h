@@ -61,6 +61,8 @@ void health_judge(const struct health *h, struct verdict *v);
 int health_simulate(struct health *h, const char *assignment, struct verr *e);
 /* PostgreSQL's row, when it was seen lately; or NULL. */
 const struct pgnode *health_node(const struct health *h);
+/* What belongs to it; all zero without. */
+const struct probe_server *health_server(const struct health *h);
 
 /* --- telling ---------------------------------------------------------- */
 

@@ -68,9 +68,10 @@ parameter(const struct http_request *r, const char *name)
 	return NULL;
 }
 
-/* "10485760", "10MB", "16kB": bytes, or -1 without such a limit. */
-static double
-lag_limit(const struct http_request *r)
+/* "10485760", "10MB", "16kB": bytes; as Patroni, what is no size is no limit.
+ */
+static bool
+has_limit(const struct http_request *r, double *limit)
 {
 	static const struct {
 		const char *unit;
@@ -87,15 +88,34 @@ lag_limit(const struct http_request *r)
 	char *end;
 	double n;
 
-	if (!at)
-		return -1;
+	if (!at || !*at || !strchr("+-.0123456789", *at))
+		return false;
 	n = strtod(at, &end);
 	for (size_t i = 0; end != at && i < sizeof(units) / sizeof(units[0]);
 	     i++)
 		if (strlen(units[i].unit) == strcspn(end, "&") &&
-		    strncmp(end, units[i].unit, strlen(units[i].unit)) == 0)
-			return n * units[i].bytes;
-	return -1;
+		    strncmp(end, units[i].unit, strlen(units[i].unit)) == 0) {
+			*limit = n * units[i].bytes;
+			return true;
+		}
+	return false;
+}
+
+/* Whoever asks for a tag does not ask for this node: it has none. */
+static bool
+wants_tag(const struct http_request *r)
+{
+	return strncmp(r->query, "tag_", 4) == 0 || strstr(r->query, "&tag_");
+}
+
+static bool
+is_in_state(const struct pgnode *node, const struct http_request *r)
+{
+	const char *state = parameter(r, "replication_state");
+
+	return !state ||
+	       (node &&
+		node->streaming == (strncmp(state, "streaming", 9) == 0));
 }
 
 /* A lag that nobody knows is too much for who asks about it. */
@@ -103,12 +123,13 @@ static bool
 is_replica(const struct health *h, const struct http_request *r)
 {
 	const struct pgnode *node = health_node(h);
-	double limit = lag_limit(r);
+	double limit;
 
-	if (h->role != PROBE_STANDBY)
+	if (h->role != PROBE_STANDBY || wants_tag(r) || !is_in_state(node, r))
 		return false;
-	return limit < 0 || (node && node->streaming && node->lag_bytes >= 0 &&
-			     (double)node->lag_bytes <= limit);
+	return !has_limit(r, &limit) ||
+	       (node && node->streaming && node->lag_bytes >= 0 &&
+		(double)node->lag_bytes <= limit);
 }
 
 static bool
@@ -132,14 +153,21 @@ static bool
 is_ready(const struct health *h, const struct http_request *r)
 {
 	const struct pgnode *node = health_node(h);
-	double limit = lag_limit(r);
+	const char *mode = parameter(r, "mode");
+	double limit, lag;
 
 	if (health_is_primary(h))
 		return true;
-	if (limit < 0)
+	if (!has_limit(r, &limit))
 		limit = (double)conf_bytes("health_lag_bytes");
-	return h->role == PROBE_STANDBY && node && node->streaming &&
-	       (double)node->lag_bytes <= limit;
+	if (h->role != PROBE_STANDBY || !node || !node->streaming ||
+	    node->lag_bytes < 0)
+		return false;
+	lag = (double)node->lag_bytes;
+	/* What has arrived, and is not replayed. */
+	if (mode && strncmp(mode, "write", 5) == 0)
+		lag -= health_server(h)->received - health_server(h)->location;
+	return lag <= limit;
 }
 
 /* What Patroni's words ask for (its manual, "REST API"). */

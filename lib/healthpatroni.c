@@ -101,8 +101,8 @@ add_time(struct buf *b, const char *name, double seconds)
 
 /* --- a node ------------------------------------------------------------ */
 
-static const struct probe_server *
-server_of(const struct health *h)
+const struct probe_server *
+health_server(const struct health *h)
 {
 	static const struct probe_server none;
 
@@ -141,7 +141,7 @@ void
 health_patroni_json(struct buf *b, const struct health *h)
 {
 	const struct pgnode *node = health_node(h);
-	const struct probe_server *server = server_of(h);
+	const struct probe_server *server = health_server(h);
 	bool quorum;
 	char name[64];
 
@@ -372,7 +372,7 @@ void
 health_patroni_metrics(struct buf *b, const struct health *h)
 {
 	const struct pgnode *node = health_node(h);
-	const struct probe_server *server = server_of(h);
+	const struct probe_server *server = health_server(h);
 	bool up = h->role != PROBE_NO_ROLE, primary = h->role == PROBE_PRIMARY;
 	bool standby = h->role == PROBE_STANDBY, quorum;
 	bool synchronous = health_is_synchronous(h, &quorum);

@@ -74,6 +74,18 @@ utf8_valid(const char *s, size_t len)
 	return true;
 }
 
+void
+utf8_trim(char *s)
+{
+	size_t len = strlen(s), n = len;
+
+	while (n && len - n < 3 && ((unsigned char)s[n - 1] & 0xc0) == 0x80)
+		n--;
+	if (n && ((unsigned char)s[n - 1] & 0x80) &&
+	    utf8_sequence(s + n - 1, len - n + 1) != len - n + 1)
+		s[n - 1] = '\0';
+}
+
 bool
 utf8_repair(struct buf *b, const char *s, size_t len)
 {

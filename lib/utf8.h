@@ -16,6 +16,8 @@
 /* The length of the valid sequence at s (1 to 4), or 0. */
 size_t utf8_sequence(const char *s, size_t len);
 bool utf8_valid(const char *s, size_t len);
+/* A text that was cut may end with part of a character: that goes. */
+void utf8_trim(char *s);
 
 /*
  * Append s to `b`; each invalid byte becomes the Latin-1 character of that

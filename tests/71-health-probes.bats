@@ -123,6 +123,16 @@ pg() { # NODE SQL
 	code_is /read-only 200
 	code_is /async 200
 	code_is /primary 503
+	# no size is no limit, less than nothing is none that holds
+	for lag in '' garbage nan inf 1XB 0x 1e400 9999999999999999999999TB; do
+		code_is "/replica?lag=$lag" 200
+	done
+	code_is '/replica?lag=-1' 503
+	wait_for code_is '/replica?replication_state=streaming' 200
+	code_is '/replica?replication_state=in+archive+recovery' 503
+	code_is '/replica?tag_zone=a' 503
+	code_is '/read-only?lag=1TB&tag_zone=a' 503
+	code_is '/replica?nonsense&=&&%00&lag' 200
 	pg two 'select pg_wal_replay_pause()'
 	pg one 'create table t as select generate_series(1, 10000)'
 	wait_for code_is '/replica?lag=1kB' 503
@@ -130,6 +140,7 @@ pg() { # NODE SQL
 	code_is '/replica?receive_lag=1&lag=1kB' 503
 	code_is '/readiness?lag=1kB' 503
 	code_is /readiness 200
+	wait_for code_is '/readiness?lag=1kB&mode=write' 200
 	pg two 'select pg_wal_replay_resume()'
 	pg one 'drop table t'
 }

@@ -158,6 +158,31 @@ repair_a_lot(bool may_fail)
 	buf_release(&b);
 }
 
+static void
+test_trim(void)
+{
+	static const struct {
+		const char *cut, *whole;
+	} rows[] = {
+		{ "", "" },
+		{ "plain", "plain" },
+		{ "Andr\xc3", "Andr" },
+		{ "Andr\xc3\xa9", "Andr\xc3\xa9" },
+		{ "\xe2\x82", "" },
+		{ "1\xe2\x82\xac", "1\xe2\x82\xac" },
+		{ "1\xf0\x9f\x98", "1" },
+		{ "1\xf0\x9f\x98\x80", "1\xf0\x9f\x98\x80" },
+		{ "\xf0", "" },
+	};
+	char text[16];
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		snprintf(text, sizeof(text), "%s", rows[i].cut);
+		utf8_trim(text);
+		CHECK_STR(text, rows[i].whole);
+	}
+}
+
 int
 main(void)
 {
@@ -167,6 +192,7 @@ main(void)
 	test_escape();
 	test_json();
 	test_width();
+	test_trim();
 	CHECK(unit_each_failure(repair_a_lot) > 3);
 	return unit_end();
 }
