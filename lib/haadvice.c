@@ -72,6 +72,10 @@ static const struct {
 	  "this node writes, the peer is stopped: it comes back by itself; if"
 	  " its 'voip-failover history' says that this failed, run"
 	  " 'voip-failover rejoin' there" },
+	{ HA_PG_STRAY, ANY, ANY, ALWAYS, "degraded",
+	  "the peer writes, and this standby has what the peer lacks, so it"
+	  " cannot follow: it saves that and comes back by itself; with"
+	  " rejoin_policy=stop run 'voip-failover rejoin --policy rewind'" },
 	{ HA_PG_STANDBY, ANY, PEER_WRITES, WE_STREAM, "well",
 	  "the peer writes, this node streams: nothing to do" },
 	{ HA_PG_STANDBY, ANY, PEER_WRITES, ALWAYS, "degraded",

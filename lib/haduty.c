@@ -295,6 +295,7 @@ ha_duty_of(const struct ha_state *s)
 	case HA_PG_PRIMARY:
 		return k->held ? HA_DUTY_PRIMARY : HA_DUTY_UNKNOWN;
 	case HA_PG_STANDBY:
+	case HA_PG_STRAY:
 		return !k->held && s->streaming ? HA_DUTY_STANDBY
 						: HA_DUTY_UNKNOWN;
 	case HA_PG_DOWN_PRIMARY:

@@ -6,6 +6,7 @@
 #include "conf.h"
 #include "hamaintenance.h"
 #include "hapeer.h"
+#include "hastray.h"
 #include "hatorn.h"
 #include "log.h"
 #include "pairfile.h"
@@ -53,6 +54,15 @@ look_at_witnesses(void)
 	if (seen == -1)
 		log_warning("witnesses: %s", why.msg);
 	return seen == 1 ? HA_WITNESS_SEEN : HA_WITNESS_LOST;
+}
+
+/* One that streams is on the right way, and so is one that nobody leads. */
+static bool
+may_be_stray(const struct ha_facts *f, const struct ha_state *s)
+{
+	return f->event == HA_ON_TICK && f->held == HA_NOT_HELD &&
+	       s->pg == HA_PG_STANDBY && !s->streaming &&
+	       (f->peer & (HA_PEER_PRIMARY | HA_PEER_NEWER));
 }
 
 static enum ha_mark
@@ -121,6 +131,8 @@ gather(enum ha_event event, bool brief, bool silent, struct ha_outcome *o,
 		f->peer = look_at_peer(o);
 	if (f->peer & (HA_PEER_SILENT | HA_PEER_UNCLEAR))
 		f->witness = look_at_witnesses();
+	if (may_be_stray(f, &o->state) && ha_is_stray(&o->state))
+		f->pg = HA_PG_STRAY;
 	return 0;
 }
 

@@ -48,6 +48,23 @@ ha_node_connection(int64_t timeout_ms, struct verr *e)
 	return db_new(&o, e);
 }
 
+struct db *
+ha_peer_connection(int64_t timeout_ms, struct verr *e)
+{
+	const struct db_options o = {
+		.conninfo = conf_str("peer_replication"),
+		.role = "voip_failover",
+		.session_attrs = "any",
+		.retry = DB_RETRY_NEVER,
+		.timeout_ms = timeout_ms,
+	};
+
+	if (*o.conninfo)
+		return db_new(&o, e);
+	verr_set(e, VERR_CONFIG, "setting 'peer_replication' is empty");
+	return NULL;
+}
+
 int64_t
 ha_real_ms(void)
 {

@@ -15,6 +15,8 @@
 void ha_node_name(char *name, size_t size);
 /* A connection to this node, whatever its role; see db_new(). */
 struct db *ha_node_connection(int64_t timeout_ms, struct verr *e);
+/* To the other one's, by `peer_replication`; NULL, too, when that is empty. */
+struct db *ha_peer_connection(int64_t timeout_ms, struct verr *e);
 int64_t ha_real_ms(void);
 
 /*

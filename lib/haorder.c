@@ -147,8 +147,6 @@ come_back(const char *policy, bool *was_standby, struct ha_outcome *o,
 		return verr_set(e, VERR_CONFLICT,
 				"PostgreSQL may still write here\n"
 				"hint: 'voip-failover demote' stops it");
-	if (s->pg == HA_PG_STANDBY && pg_stop(e) == -1)
-		return -1;
 	return ha_rejoin(s, policy, "an operator asks", e);
 }
 

@@ -37,6 +37,7 @@ enum ha_pg {
 	HA_PG_HUNG = 1 << 2,         /* runs, and does not answer */
 	HA_PG_STANDBY = 1 << 3,
 	HA_PG_PRIMARY = 1 << 4,
+	HA_PG_STRAY = 1 << 5, /* a standby that cannot follow the peer */
 };
 
 /* The marker "may not start as a primary", or an operator's "it may". */

@@ -445,7 +445,9 @@ ha_rejoin(struct ha_state *s, const char *policy, const char *why,
 	s->kept.fenced = true;
 	if (ha_journal_begin(&j, &s->kept, HA_REJOIN, why, e) == -1)
 		return -1;
-	rc = bring_back(&j, torn, policy, e);
+	rc = s->pg == HA_PG_STANDBY ? pg_stop(e) : 0;
+	if (rc == 0)
+		rc = bring_back(&j, torn, policy, e);
 	if (rc == 0)
 		rc = follow(&j, s, e);
 	if (rc == 0) {

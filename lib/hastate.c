@@ -394,6 +394,7 @@ ha_peer_of(const struct ha_state *own, const struct ha_state *peer)
 			return HA_PEER_PRIMARY;
 		break;
 	case HA_PG_STANDBY:
+	case HA_PG_STRAY:
 	case HA_PG_DOWN_STANDBY:
 	case HA_PG_DOWN_PRIMARY:
 		break;

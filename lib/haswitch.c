@@ -254,20 +254,6 @@ check_clocks(struct checks *c)
 	tell(c, "clocks", llabs(apart) > CLOCK_MAX_MS ? WARNING : OK, text);
 }
 
-static struct db *
-peer_connection(struct verr *e)
-{
-	const struct db_options o = {
-		.conninfo = conf_str("peer_replication"),
-		.role = "voip_failover",
-		.session_attrs = "any",
-		.retry = DB_RETRY_NEVER,
-		.timeout_ms = ASK_MS,
-	};
-
-	return *o.conninfo ? db_new(&o, e) : NULL;
-}
-
 static int
 check_all(struct checks *c, struct verr *e)
 {
@@ -276,7 +262,7 @@ check_all(struct checks *c, struct verr *e)
 	if (ha_facts_gather(HA_ON_TICK, &c->o, e) == -1)
 		return -1;
 	c->own = ha_node_connection(ASK_MS, e);
-	c->peer = peer_connection(&ignored);
+	c->peer = ha_peer_connection(ASK_MS, &ignored);
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
 		plain[i](c);
 	for (size_t i = 0; asked[i].name; i++)

@@ -106,6 +106,46 @@ row() {
 	[ "$(find "$ha/disk2" -maxdepth 1 -name 'data.*' | wc -l)" = 1 ]
 }
 
+has_replayed() { # N LSN
+	[ "$(ha_sql "$1" "select pg_last_wal_replay_lsn() >= '$2'")" = t ]
+}
+
+# What a snapshot of yesterday does, or a disk that lied.
+@test "a standby that has more than its primary comes back by itself" {
+	local n lsn
+
+	ha_await ready
+	for n in 1 2; do
+		failover $n maintenance on --reason test --for 10m
+	done
+	for n in 2 1; do
+		kill -TERM "$(ha_pid $n keepalived)"
+		ha_await grep -q '"vrrp":"STOP"' "$ha/n$n/state/state.json"
+	done
+	ha_ctl 1 -m fast stop
+	cp -a "$ha/disk1/data" "$ha/disk1/yesterday"
+	ha_start_server 1
+	ha_sql 1 "insert into w select 'more', generate_series(1, 1000)"
+	lsn=$(ha_sql 1 'select pg_current_wal_lsn()')
+	ha_await has_replayed 2 "$lsn"
+	ha_ctl 1 -m immediate stop
+	rm -r "$ha/disk1/data"
+	mv "$ha/disk1/yesterday" "$ha/disk1/data"
+	ha_node 1 touch "$ha/disk1/data/standby.signal"
+	ha_start_server 1
+	run -0 failover 1 promote
+	ha_await grep -q 'forked off current database system timeline' \
+		"$ha/n2/pg.log"
+	run -0 failover 2 explain
+	[[ "$output" == *"postgresql  stray standby"* ]]
+	for n in 1 2; do
+		failover $n maintenance off
+	done
+	ha_await ha_is_standby 2
+	[ "$(ha_sql 2 "select count(*) from w where src = 'more'")" = 0 ]
+	[ "$(ha_primaries)" = 1 ]
+}
+
 @test "a rewind that was cut off: nothing starts there, a copy replaces it" {
 	local n
 

@@ -109,10 +109,10 @@ static bool
 rejoin_is_forward(const struct ha_facts *f, enum ha_action a)
 {
 	return a != HA_REJOIN ||
-	       ((f->pg & PG_DOWN) && f->held == HA_NOT_HELD &&
+	       ((f->pg & (PG_DOWN | HA_PG_STRAY)) && f->held == HA_NOT_HELD &&
 		(f->peer & (HA_PEER_PRIMARY | HA_PEER_NEWER)) &&
 		((f->mark & (HA_FENCED | HA_TORN)) ||
-		 f->pg == HA_PG_DOWN_PRIMARY));
+		 (f->pg & (HA_PG_DOWN_PRIMARY | HA_PG_STRAY))));
 }
 
 static bool
@@ -230,7 +230,7 @@ main(void)
 	unsigned bits[HA_FACTS] = { 0 };
 
 	walk(bits, 0);
-	CHECK(combinations == 8 * 2 * 2 * 5 * 4 * 11 * 3 * 2 * 2);
+	CHECK(combinations == 8 * 2 * 2 * 6 * 4 * 11 * 3 * 2 * 2);
 	test_no_row_is_dead();
 	test_words();
 	return unit_end();
