@@ -26,9 +26,7 @@ setup_file() {
 }
 
 teardown_file() {
-	for name in fs1 fs2 gw1 ua2; do
-		peer_stop "$name"
-	done
+	peer_stop fs1 fs2 gw1 ua2
 	kamailio_stop
 	drop_db
 }
@@ -217,8 +215,7 @@ nobody_called() {
 }
 
 @test "a call that its carrier refuses takes no media server from others" {
-	peer_stop fs1
-	peer_stop fs2
+	peer_stop fs1 fs2
 	peer fs1 -c 503
 	peer fs2 -c 503
 	for _ in 1 2 3 4 5; do
@@ -228,8 +225,7 @@ nobody_called() {
 	done
 	run -1 dispatcher_knows I "$fs1_address"
 	run -1 dispatcher_knows I "$fs2_address"
-	peer_stop fs1
-	peer_stop fs2
+	peer_stop fs1 fs2
 	peer fs1 -v
 	peer fs2 -v
 	run -0 phone 1001@a.example call 8001

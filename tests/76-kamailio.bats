@@ -50,9 +50,7 @@ setup_file() {
 }
 
 teardown_file() {
-	for name in fs1 fs2 gw1 ua2; do
-		peer_stop "$name"
-	done
+	peer_stop fs1 fs2 gw1 ua2
 	kamailio_stop
 	drop_db
 }

@@ -37,9 +37,7 @@ setup_file() {
 }
 
 teardown_file() {
-	for name in fs1 fs2 ua2; do
-		peer_stop "$name"
-	done
+	peer_stop fs1 fs2 ua2
 	kamailio_stop
 	cluster_remove
 }
@@ -271,8 +269,7 @@ Content-Length: 0
 		run -0 phone 1001@a.example call 112
 		[ "$output" = "200 200" ]
 	done
-	peer_stop fs1
-	peer_stop fs2
+	peer_stop fs1 fs2
 	run -0 phone 1001@a.example call 112
 	run -0 phone 1001@a.example call 112
 	[ "$output" = 503 ]

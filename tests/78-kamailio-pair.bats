@@ -41,9 +41,7 @@ setup_file() {
 }
 
 teardown_file() {
-	for name in fs1 ua2 ua3; do
-		peer_stop "$name"
-	done
+	peer_stop fs1 ua2 ua3
 	for n in 1 2; do
 		BATS_FILE_TMPDIR=$folder/n$n kamailio_stop KILL
 		ip netns delete "$spaces-$n"

@@ -8,8 +8,6 @@ bats_require_minimum_version 1.5.0
 
 setup_file() {
 	load helper
-	cd "$BATS_TEST_DIRNAME/.." || return
-	export top=$PWD build=$BUILD
 	load ha.bash
 	# A busy machine is late, and nobody who is late is dead.
 	ha_settings='peer_timeout=2s
@@ -17,7 +15,6 @@ setup_file() {
 		rejoin_policy=reclone
 		rejoin_copies=99'
 	ha_build
-	export ha
 }
 
 teardown_file() {
@@ -30,16 +27,11 @@ setup() {
 	load ha.bash
 	load ha/fault.bash
 	load ha/client.bash
-	ha_turn=$BATS_TEST_NUMBER ha_writers=()
-	ha_settle
-	ha_write
+	ha_begin_turn
 }
 
 teardown() {
-	ha_stop_writing
-	[ -n "${BATS_TEST_COMPLETED:-}" ] || ha_tell
-	[ -n "${BATS_TEST_COMPLETED:-}" ] || ha_down
-	rm -f "$ha"/writer.*
+	ha_end_turn
 }
 
 writes_again() {

@@ -22,23 +22,17 @@ teardown_file() {
 	ha_remove
 }
 
-# The pair of the test before serves, if it is well: p is the primary, s the
-# other.
+# p is the primary, s the other.
 setup() {
 	load helper
 	load ha.bash
 	load ha/fault.bash
 	load ha/client.bash
-	ha_turn=$BATS_TEST_NUMBER ha_writers=()
-	ha_settle
-	ha_write
+	ha_begin_turn
 }
 
 teardown() {
-	ha_stop_writing
-	[ -n "${BATS_TEST_COMPLETED:-}" ] || ha_tell
-	[ -n "${BATS_TEST_COMPLETED:-}" ] || ha_down
-	rm -f "$ha"/writer.*
+	ha_end_turn
 }
 
 # A pair with other settings.

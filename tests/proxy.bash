@@ -8,7 +8,7 @@
 #                           of each domain for them
 #   proxy_start, kamailio_stop [SIGNAL]
 #   peer NAME [OPTION...]   sip-peer at ${NAME}_address; its log is $folder/NAME
-#   peer_stop NAME
+#   peer_stop NAME...
 #   phone WHO ACTION [NUMBER] [OPTION...]   sip-phone of USER@DOMAIN WHO, whose
 #                           password is pw and its name
 #   dispatcher_knows STATE ADDRESS
@@ -113,12 +113,15 @@ peer() {
 }
 
 peer_stop() {
-	local pid
-	[ -e "$folder/$1.pid" ] || return 0
-	pid=$(<"$folder/$1.pid")
-	rm "$folder/$1.pid"
-	kill "$pid" 2>/dev/null || :
-	wait_for process_is_gone "$pid"
+	local name pid
+
+	for name in "$@"; do
+		[ -e "$folder/$name.pid" ] || continue
+		pid=$(<"$folder/$name.pid")
+		rm "$folder/$name.pid"
+		kill "$pid" 2>/dev/null || :
+		wait_for process_is_gone "$pid"
+	done
 }
 
 process_is_gone() {

@@ -1,5 +1,8 @@
 # client.bash: what a client sees of the pair of tests/ha.bash.
 #
+#   ha_begin_turn       in setup: the pair of the test before serves, if it is
+#                       well, and the client writes
+#   ha_end_turn         in teardown
 #   ha_write            it writes to the virtual address each 20 ms, and reads
 #   ha_stop_writing     ends that
 #   ha_one_writer       holds when no two nodes took writes in turns
@@ -18,6 +21,19 @@ ha_writer() { # NAME INTERVAL_MS [fresh|read]
 		"$build/tool/ha-writer" "$@") >"$ha/writer.$1" \
 		2>/dev/null </dev/null 3>&- &
 	ha_writers+=($!)
+}
+
+ha_begin_turn() { # [fresh]
+	ha_turn=$BATS_TEST_NUMBER ha_writers=()
+	ha_settle
+	ha_write "$@"
+}
+
+ha_end_turn() {
+	ha_stop_writing
+	[ -n "${BATS_TEST_COMPLETED:-}" ] || ha_tell
+	[ -n "${BATS_TEST_COMPLETED:-}" ] || ha_down
+	rm -f "$ha"/writer.*
 }
 
 ha_write() { # [fresh]
