@@ -17,7 +17,8 @@ setup_file() {
 		insert into voip.extensions (domain_id, extension, type,
 			need_media, trunk_id) select d.id, v.* from
 			voip.domains as d, (select '00X.', 'trunk_out', false,
-			t.id from voip.trunks as t) as v"
+			t.id from voip.trunks as t) as v
+			where d.domain = 'a.example'"
 	proxy_start
 	peer fs1 -v
 	peer fs2 -v

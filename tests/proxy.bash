@@ -5,7 +5,7 @@
 #   proxy_accounts DOMAIN USER...   whose password is pw and the name, each with
 #                           the extension of its name
 #   proxy_media NAME...     media servers at ${NAME}_address, and the queue 8001
-#                           of each domain for them
+#                           of each domain with accounts for them
 #   proxy_start, kamailio_stop [SIGNAL]
 #   peer NAME [OPTION...]   sip-peer at ${NAME}_address; its log is $folder/NAME
 #   peer_stop NAME...
@@ -77,7 +77,7 @@ proxy_media() {
 	done
 	psql -Xq -v ON_ERROR_STOP=1 -c "insert into voip.extensions
 		(domain_id, extension, type)
-		select id, '8001', 'queue' from voip.domains"
+		select distinct domain_id, '8001', 'queue' from voip.users"
 }
 
 # Where the packages' modules were unpacked.
