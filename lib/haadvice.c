@@ -23,6 +23,7 @@ enum more {
 	NOT_WRITABLE,
 	NO_ADDRESS,
 	HAS_ADDRESS,
+	IS_WANTED,   /* the same, and it was not acted upon */
 	NO_SERVICE,  /* voip-failover follow does not run here */
 	PEER_PAUSED, /* it is in maintenance */
 	STARTING,
@@ -98,6 +99,10 @@ static const struct {
 	{ HA_PG_STANDBY, ANY, HA_PEER_NONE, ALWAYS, "degraded",
 	  "a standby without a peer_address: run 'voip-failover promote' to"
 	  " make it the primary" },
+	{ HA_PG_STANDBY, ANY, ANY, IS_WANTED, "down",
+	  "nobody writes, and the virtual address is here: this node is"
+	  " promoted as soon as the row 'next' says so; if 'refused' stays,"
+	  " mend that, or run 'voip-failover promote' here" },
 	{ HA_PG_STANDBY, ANY, ANY, ALWAYS, "down",
 	  "nobody writes: whoever gets the virtual address is promoted; see"
 	  " keepalived on both nodes, or run 'voip-failover promote' here" },
@@ -163,6 +168,8 @@ is_so(enum more more, const struct ha_outcome *o)
 		return *o->state.kept.doing != '\0';
 	case NOT_WRITABLE:
 		return !o->state.writable;
+	case IS_WANTED:
+		return o->state.kept.wanted;
 	case HAS_ADDRESS:
 		return o->state.kept.held;
 	case NO_ADDRESS:

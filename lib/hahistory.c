@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "hajournal.h"
 #include "out.h"
@@ -21,11 +22,16 @@ print_row(const char *line, void *arg)
 {
 	json_t *object = json_loads(line, 0, NULL), *ms;
 	const char *values[COLUMNS];
-	char text[24];
+	char text[24], why[1400];
 
 	for (size_t i = 0; i < COLUMNS; i++)
 		values[i] = json_string_value(
 			json_object_get(object, columns[i].name));
+	snprintf(why, sizeof(why), "%s", values[5] ? values[5] : "");
+	for (char *at = why; (at = strchr(at, '\n'));)
+		*at = ';';
+	if (values[5])
+		values[5] = why;
 	ms = json_object_get(object, "ms");
 	snprintf(text, sizeof(text), "%" PRId64,
 		 (int64_t)json_integer_value(ms));

@@ -36,13 +36,27 @@ health_print(const struct health *h, FILE *file, enum out_format format,
 	return out_end(o, e);
 }
 
+/* Whatever asks a database that is not there is in no need of its own advice.
+ */
+static bool
+has_no_database(const struct health *h, const struct probe *p)
+{
+	for (size_t i = 0; i < probe_count(); i++)
+		if (probes[i].run == probe_database)
+			return h->results[i].state == PROBE_FAILED &&
+			       p->run != probe_database && p->setting &&
+			       strcmp(p->setting, probes[i].setting) == 0;
+	return false;
+}
+
 void
 health_print_remedies(const struct health *h)
 {
 	char line[512];
 
 	for (size_t i = 0; i < probe_count(); i++) {
-		if (h->results[i].state <= PROBE_OFF)
+		if (h->results[i].state <= PROBE_OFF ||
+		    has_no_database(h, &probes[i]))
 			continue;
 		snprintf(line, sizeof(line), "%s: %s", probes[i].name,
 			 probes[i].remedy);

@@ -18,11 +18,13 @@
 const struct probe probes[] = {
 	/* name, class, interval, timeout (ms), fall, rise */
 	{ "database", FATAL, 400, 300, 2, 1, probe_database, "node_database",
-	  "start PostgreSQL and read its log" },
+	  "read PostgreSQL's log; in a pair voip-failover status says what"
+	  " helps" },
 	{ "write", FATAL, 2000, 2000, 3, 1, probe_write, "node_database",
 	  "look for a full or slow disk below the data directory" },
 	{ "replication", DEGRADED, 2000, 1000, 2, 1, probe_replication,
-	  "node_database", "voip-failover status, then voip-failover rejoin" },
+	  "node_database",
+	  "voip-failover status says what helps, and on which node" },
 	{ "dirxml", FATAL, 5000, 1000, 2, 1, probe_endpoint, "dirxml_listen",
 	  "systemctl restart voip-dirxml" },
 	{ "cdr-ingest", FATAL, 5000, 1000, 2, 1, probe_endpoint, "cdr_listen",

@@ -150,6 +150,21 @@ comes_home() {
 		where query_uuid = 'dead$first'")" = 1 ]
 	[ "$(ha_sql "$s" "select encode(body, 'escape') from voip.cdr_dead
 		where query_uuid = 'dead$first'")" = 'no call \377' ]
+	run -0 as_the_manual_says "$set" '/^\$ PGDATABASE/,/audit.jsonl$/p'
+	[ "${lines[2]}" = 'INSERT 0 1' ]
+	[[ "${lines[-1]}" == *$'\tpostgres\t'*$'\tdomains\t'"t$first.example" ]]
+	run -0 as_the_manual_says "$set" '/^\$ PGDATABASE/,/audit.jsonl$/p'
+	[ "${lines[2]}" = 'INSERT 0 0' ]
+	[ "$(ha_sql "$s" "select leg_uuid from voip.recordings
+		where file_path = '/r/$first.wav'")" = "leg-$((first + 4))" ]
+}
+
+# The commands among these lines of the manual, in DIRECTORY.
+as_the_manual_says() { # DIRECTORY LINES
+	(cd "$1" && PGHOST=$ha/n$s PGUSER=postgres bash -c "$(sed -n "$2" \
+		"$top/man/voip-failover.8" |
+		sed -n '/^\$ /,/^\.Ed/{/^\.Ed/d; s/^\$ //; s/\\e/\\/g; p}
+			s/^\.Dl \$ //p')") 3>&-
 }
 
 # Its words, on one node and then on the other.
