@@ -6,6 +6,7 @@
 
 #include "conf.h"
 #include "hamaintenance.h"
+#include "hatorn.h"
 #include "pairfile.h"
 
 #define ANY         (~0U)
@@ -19,6 +20,7 @@ enum more {
 	ALWAYS,
 	WE_STREAM,
 	PEER_STREAMS,
+	PEER_IS_TORN,
 	WE_WORK, /* a transition is at work here */
 	NOT_WRITABLE,
 	NO_ADDRESS,
@@ -69,6 +71,10 @@ static const struct {
 	{ HA_PG_PRIMARY, ANY, HA_PEER_SILENT, ALWAYS, "degraded",
 	  "this node writes, the peer does not answer: look at the other node,"
 	  " its voip-failover and the line between them" },
+	{ HA_PG_PRIMARY, ANY, ANY, PEER_IS_TORN, "degraded",
+	  "this node writes; a rewind was cut off on the peer: it comes back by"
+	  " itself with rejoin_policy=reclone, else run 'voip-failover rejoin"
+	  " --policy reclone' there" },
 	{ HA_PG_PRIMARY, ANY, ANY, ALWAYS, "degraded",
 	  "this node writes, the peer is stopped: it comes back by itself; if"
 	  " its 'voip-failover history' says that this failed, run"
@@ -164,6 +170,8 @@ is_so(enum more more, const struct ha_outcome *o)
 		return o->state.streaming;
 	case PEER_STREAMS:
 		return o->peer.streaming;
+	case PEER_IS_TORN:
+		return ha_torn_peer(&o->peer);
 	case WE_WORK:
 		return *o->state.kept.doing != '\0';
 	case NOT_WRITABLE:

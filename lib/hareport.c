@@ -14,6 +14,7 @@
 #include "hanode.h"
 #include "hapatroni.h"
 #include "hasalvageset.h"
+#include "hatorn.h"
 #include "log.h"
 #include "pgreport.h"
 
@@ -61,10 +62,11 @@ tell_peer(struct out *out, const struct ha_outcome *o)
 		[PGREPORT_KIND] = "peer",
 		[PGREPORT_NAME] = p->name,
 		[PGREPORT_ROLE] = ha_state_role(p),
-		[PGREPORT_STATE] = p->kept.fenced ? "fenced"
-				   : p->writable  ? "writable"
-				   : p->streaming ? "streaming"
-						  : "not writable",
+		[PGREPORT_STATE] = ha_torn_peer(p)  ? "half rewound"
+				   : p->kept.fenced ? "fenced"
+				   : p->writable    ? "writable"
+				   : p->streaming   ? "streaming"
+						    : "not writable",
 		[PGREPORT_LSN] = *p->lsn ? p->lsn : NULL,
 		[PGREPORT_DETAIL] = detail,
 	};

@@ -96,6 +96,13 @@ ha_torn_is(const struct ha_kept *k)
 }
 
 bool
+ha_torn_peer(const struct ha_state *peer)
+{
+	return (peer->pg & (HA_PG_DOWN_PRIMARY | HA_PG_DOWN_STANDBY)) &&
+	       *peer->kept.torn && !*peer->kept.doing;
+}
+
+bool
 ha_torn_end(struct ha_kept *k, bool well)
 {
 	if (!well && ha_torn_is(k))

@@ -22,6 +22,8 @@
 /* Durable when it returns. */
 int ha_torn_begin(struct ha_kept *k, struct verr *e);
 bool ha_torn_is(const struct ha_kept *k);
+/* By what the peer says of itself; it looks anew when it is to start. */
+bool ha_torn_peer(const struct ha_state *peer);
 /* pg_rewind has ended, well or before it wrote: forgets it in that case. */
 bool ha_torn_end(struct ha_kept *k, bool well);
 

@@ -27,6 +27,7 @@ setup() {
 	# shellcheck disable=SC2034 # the primary, for ha/fault.bash
 	p=1 ha_writers=()
 	ha_up
+	ha_await ha_is_well 1 2
 }
 
 teardown() {
@@ -146,6 +147,15 @@ has_replayed() { # N LSN
 	[ "$(ha_primaries)" = 1 ]
 }
 
+explains_what_helps() {
+	[[ $(failover 1 explain) == *"half rewound"*"run 'voip-failover rejoin --policy reclone'"* ]]
+}
+
+# When the address has come to node 2.
+tells_what_helps_there() {
+	[[ $(row 2 pair .detail) == *"run 'voip-failover rejoin --policy reclone' there"* ]]
+}
+
 @test "a rewind that was cut off: nothing starts there, a copy replaces it" {
 	local n
 
@@ -173,8 +183,9 @@ has_replayed() { # N LSN
 		failover $n maintenance off
 	done
 	[ "$(row 1 marker .state)" = 'half rewound' ]
-	run -0 failover 1 explain
-	[[ "$output" == *"half rewound"*"run 'voip-failover rejoin --policy reclone'"* ]]
+	ha_await explains_what_helps
+	ha_await tells_what_helps_there
+	[ "$(row 2 peer .state)" = 'half rewound' ]
 	run -0 failover 1 rejoin --policy reclone
 	[[ "$output" == *"node1: standby again, timeline 2"* ]]
 	[ -z "$(row 1 marker .state)" ]

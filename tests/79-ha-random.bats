@@ -14,6 +14,7 @@ setup_file() {
 		witness_timeout=2s
 		rejoin_policy=reclone
 		rejoin_copies=99'
+	ha_hasty=yes
 	ha_build
 }
 
