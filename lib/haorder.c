@@ -10,10 +10,11 @@
 #include "hapatroni.h"
 #include "hapeer.h"
 #include "harejoin.h"
+#include "haresume.h"
 #include "pgcontrol.h"
 
-/* The lock, with the facts under it.  Under Patroni each order is refused, and
- * patronictl's word for it named. */
+/* The lock, with the facts under it and the end of what was cut off.  Under
+ * Patroni each order is refused, and patronictl's word for it named. */
 static int
 begin(const char *order, const char *instead, struct ha_outcome *o,
       struct verr *e)
@@ -23,7 +24,8 @@ begin(const char *order, const char *instead, struct ha_outcome *o,
 	if (ha_patroni_refuses(order, instead, e) == -1)
 		return -1;
 	lock = ha_lock(HA_LOCK_MS, e);
-	if (lock != -1 && ha_facts_gather(HA_ON_TICK, o, e) == -1) {
+	if (lock != -1 && (ha_facts_gather(HA_ON_TICK, o, e) == -1 ||
+			   ha_resume(&o->state.kept, e) == -1)) {
 		close(lock);
 		return -1;
 	}
@@ -134,8 +136,12 @@ come_back(const char *policy, bool *was_standby, struct ha_outcome *o,
 	struct ha_state *s = &o->state;
 
 	*was_standby = s->pg == HA_PG_STANDBY && s->streaming;
-	if (*was_standby)
+	if (*was_standby && !s->kept.fenced && !s->kept.held)
 		return 0;
+	if (*was_standby) {
+		s->kept.fenced = s->kept.trusted = s->kept.held = false;
+		return ha_kept_save(&s->kept, e);
+	}
 	if (o->facts.peer != HA_PEER_PRIMARY && o->facts.peer != HA_PEER_NEWER)
 		return verr_set(
 			e, VERR_CONFLICT,

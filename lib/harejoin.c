@@ -102,12 +102,24 @@ recover_alone(struct verr *e)
 	return run("postgres", words, e);
 }
 
-enum end { CLEAN, STANDBY, CRASHED };
+enum end { CLEAN, STANDBY, COPY, CRASHED };
+
+/* pg_basebackup leaves it, and so does pg_rewind; a start takes it away. */
+static bool
+has_label(void)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/backup_label", data_directory());
+	return access(path, F_OK) == 0;
+}
 
 /*
  * How the server ended.  After a clean stop nothing was written that the
  * standby lacks.  A standby that was killed has written nothing of its own, and
- * must not: a recovery without standby.signal would end on its timeline.
+ * must not: a recovery without standby.signal would end on its timeline.  Nor
+ * must a copy of the peer that never ran, which says "in production" as the
+ * peer did.
  */
 static enum end
 how_it_ended(void)
@@ -133,6 +145,9 @@ how_it_ended(void)
 			end = CLEAN;
 		else if (strncmp(state, "in archive recovery", 19) == 0)
 			end = STANDBY;
+		else if (strncmp(state, "in production", 13) == 0 &&
+			 has_label())
+			end = COPY;
 	}
 	buf_release(&said);
 	return end;
@@ -250,6 +265,12 @@ change_places(const char *fresh, struct verr *e)
 	return 0;
 }
 
+static void
+fresh_path(char fresh[PATH_MAX])
+{
+	snprintf(fresh, PATH_MAX, "%s.new", data_directory());
+}
+
 static int
 clone_directory(struct verr *e)
 {
@@ -261,7 +282,7 @@ clone_directory(struct verr *e)
 	};
 	int copies;
 
-	snprintf(fresh, sizeof(fresh), "%s.new", data_directory());
+	fresh_path(fresh);
 	if (keep(fresh, e) == -1)
 		return -1;
 	copies = count_copies(e);
@@ -395,9 +416,17 @@ static int
 bring_back(struct ha_journal *j, bool torn, const char *policy, struct verr *e)
 {
 	bool may_rewind = !torn && (!policy || strcmp(policy, "reclone") != 0);
-	/* Before it was rewound its rows were saved. */
-	int kept = torn ? 1 : ha_keep_rows(j, data_directory(), e);
+	char fresh[PATH_MAX];
+	int kept;
 
+	/* It was cut off when the two had changed places. */
+	if (how_it_ended() == COPY) {
+		fresh_path(fresh);
+		return ha_journal_step(j, "reclone", e) == -1 ? -1
+							      : keep(fresh, e);
+	}
+	/* Before it was rewound its rows were saved. */
+	kept = torn ? 1 : ha_keep_rows(j, data_directory(), e);
 	if (kept == -1)
 		return -1;
 	/* What could not be taken from the old directory stays in it. */

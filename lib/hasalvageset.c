@@ -46,19 +46,35 @@ is_part(const char *name)
 
 /* --- making ----------------------------------------------------------- */
 
-/* Only what is ours by name. */
-static void
-remove_part(const char *part)
+/* Of a file of ours, or of what was to become one. */
+static bool
+is_ours(const char *entry)
 {
-	char path[PATH_MAX + FILE_NAME], name[FILE_NAME];
+	char name[FILE_NAME];
 
 	for (int r = 0; r < HA_LOST_COUNT; r++) {
 		file_name(name, (enum ha_lost_relation)r);
-		snprintf(path, sizeof(path), "%s/%s", part, name);
-		unlink(path);
+		if (strcmp(entry, name) == 0)
+			return true;
 	}
-	snprintf(path, sizeof(path), "%s/" MANIFEST, part);
-	unlink(path);
+	return strncmp(entry, MANIFEST, strlen(MANIFEST)) == 0;
+}
+
+static void
+remove_part(const char *part)
+{
+	const struct dirent *entry;
+	char path[PATH_MAX + 256];
+	DIR *dir = opendir(part);
+
+	while (dir && (entry = readdir(dir)))
+		if (is_ours(entry->d_name)) {
+			snprintf(path, sizeof(path), "%s/%s", part,
+				 entry->d_name);
+			unlink(path);
+		}
+	if (dir)
+		closedir(dir);
 	if (rmdir(part) == -1 && errno != ENOENT)
 		log_warning("cannot remove '%s': %s", part, strerror(errno));
 }
