@@ -57,3 +57,50 @@ teardown() {
 	[ "$more" = false ]
 	met_all promote demote
 }
+
+# node2 is promoted, with the event socket of tests/tool/esl-peer in MODE.
+recover() { # MODE
+	local pid socket
+
+	mkdir -p "$dir/fs"
+	: >"$dir/log"
+	start_process esl-peer 0 "$dir/fs" "$1"
+	wait_for grep -q 'listening on' "$dir/log"
+	socket=$(sed -n 's/listening on //p' "$dir/log")
+	settings=(VOIP_FREESWITCH_RECOVER=yes
+		VOIP_FREESWITCH_EVENT_SOCKET="$socket"
+		"VOIP_ALERT_COMMAND=sh -c 'echo \$VOIP_SERVICES >>$dir/2/alerts'")
+	rm -rf "$dir"/2/state/* "$dir"/2/run/*
+	cluster_start node2
+	as_node 2 "$BUILD/bin/voip-failover" notify INSTANCE voip MASTER 200
+	peer=127.0.0.1:9 as_node 2 "$BUILD/bin/voip-failover" status -f jsonl |
+		jq -r 'select(.name == "sofia recover").state' >"$dir/recover"
+	# shellcheck disable=SC2034 # for cut.bash
+	settings=()
+	as_node 2 "$BUILD/bin/voip-failover" notify INSTANCE voip FAULT 200
+	stop_process "$pid"
+}
+
+@test "after a promotion FreeSWITCH takes over the calls, and says what came of it" {
+	load helper
+	[ ! -e "$cluster_base/node2/postmaster.pid" ] || cluster_stop node2
+	touch "$cluster_base/node2/standby.signal"
+	sed -i /primary_conninfo/d "$cluster_base/node2/postgresql.auto.conf"
+	mkdir "$dir/fs"
+	echo '+OK recovered 3 call(s)' >"$dir/fs/recover"
+	recover ok
+	grep -qx $'api\tsofia\trecover' "$dir/fs/log"
+	[ "$(cat "$dir/recover")" = 'done' ]
+	[ "$(tail -n 1 "$dir/2/alerts")" = \
+		'web running, sofia recover done' ]
+
+	# What it cannot do does not undo the promotion.
+	rm "$dir/fs/recover"
+	recover ok
+	[ "$(cat "$dir/recover")" = \
+		'sofia recover: FreeSWITCH: -ERR no such list' ]
+	[[ "$(tail -n 1 "$dir/2/alerts")" == *'-ERR no such list' ]]
+	recover silent
+
+	[[ "$(cat "$dir/recover")" == 'sofia recover: '*answer* ]]
+}

@@ -6,8 +6,8 @@
  * words, split and unescaped as FreeSWITCH does it, with a tab between them; a
  * message of several lines has "MORE" in front.  A command that asks for a list
  * is answered with the file DIR/NAME ("queues", "agents", "tiers",
- * "gateways", "status", "calls", "registrations", "profiles"), every other one
- * with +OK.
+ * "gateways", "status", "calls", "registrations", "profiles", "recover"), or
+ * -ERR without it; every other one with +OK.
  *
  * MODE: ok; refusing (the password), denied (the address), silent (no answers),
  * slow (300 ms each), dying (at its third command), once (closes after one
@@ -40,6 +40,7 @@ static const char *const lists[][2] = {
 	{ "api show calls count", "calls" },
 	{ "api show registrations count", "registrations" },
 	{ "api sofia status", "profiles" },
+	{ "api sofia recover", "recover" },
 };
 
 static bool
