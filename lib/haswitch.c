@@ -17,6 +17,7 @@
 #include "hanode.h"
 #include "hapatroni.h"
 #include "hapeer.h"
+#include "haresume.h"
 #include "log.h"
 #include "loop.h"
 #include "out.h"
@@ -321,26 +322,45 @@ take_back(struct ha_journal *j, struct ha_state *s)
 }
 
 static bool
-peer_has_it(struct ha_state *peer)
+ask_peer(struct ha_state *peer)
 {
 	struct verr ignored = VERR_INIT;
 
 	return ha_peer_ask(HA_ASK_STATE, conf_ms("peer_timeout"), peer,
-			   &ignored) == 0 &&
-	       peer->pg == HA_PG_PRIMARY && peer->writable;
+			   &ignored) == 0;
 }
 
 static bool
+peer_has_it(struct ha_state *peer)
+{
+	return ask_peer(peer) && peer->pg == HA_PG_PRIMARY && peer->writable;
+}
+
+enum taken { TAKEN, NOT_TAKEN, UNKNOWN };
+
+/* Whoever does not answer, or is at it, may write at any moment. */
+static enum taken
+look_at_peer(struct ha_state *peer)
+{
+	if (!ask_peer(peer))
+		return UNKNOWN;
+	if (peer->pg == HA_PG_PRIMARY)
+		return peer->writable ? TAKEN : UNKNOWN;
+	return peer->pg != HA_PG_HUNG && !*peer->kept.doing &&
+			       !peer->kept.wanted
+		       ? NOT_TAKEN
+		       : UNKNOWN;
+}
+
+static enum taken
 await_peer(struct ha_state *peer, int64_t end)
 {
 	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000L };
+	enum taken taken;
 
-	while (!peer_has_it(peer)) {
-		if (loop_now_ms() >= end)
-			return false;
+	while ((taken = look_at_peer(peer)) != TAKEN && loop_now_ms() < end)
 		nanosleep(&pause, NULL);
-	}
-	return true;
+	return taken;
 }
 
 /* Both say it: the peer writes with the address, we stream from it. */
@@ -372,12 +392,13 @@ begin(struct checks *c, struct ha_state *peer, int64_t end, struct verr *e)
 {
 	struct ha_state *s = &c->o.state;
 	int lock = ha_lock(ASK_MS, e), rc;
+	enum taken taken = NOT_TAKEN;
 	struct ha_journal j;
 
 	if (lock == -1)
 		return -1;
 	/* As it is now, not as it was before the lock. */
-	if (ha_kept_load(&s->kept, e) == -1 ||
+	if (ha_kept_load(&s->kept, e) == -1 || ha_resume(&s->kept, e) == -1 ||
 	    ha_journal_begin(&j, &s->kept, HA_SWITCHOVER, "an operator asks",
 			     e) == -1) {
 		close(lock);
@@ -386,11 +407,20 @@ begin(struct checks *c, struct ha_state *peer, int64_t end, struct verr *e)
 	rc = hand_over(&j, s, e);
 	if (rc == 0 && ha_journal_step(&j, "peer takes over", e) == -1)
 		rc = -1;
-	if (rc == 0 && !await_peer(peer, end))
+	if (rc == 0)
+		taken = await_peer(peer, end);
+	else if (s->kept.fenced)
+		taken = look_at_peer(peer);
+	if (rc == 0 && taken == NOT_TAKEN)
 		rc = verr_set(e, VERR_RETRY,
 			      "the peer did not take over: this node is the "
 			      "primary again");
-	if (rc == -1)
+	if (rc == 0 && taken == UNKNOWN)
+		rc = verr_set(e, VERR_RETRY,
+			      "whether the peer took over is not known: this "
+			      "node stays stopped until it is\n"
+			      "hint: 'voip-failover status' on the peer");
+	if (rc == -1 && taken == NOT_TAKEN)
 		take_back(&j, s);
 	ha_journal_end(&j, rc ? e->msg : NULL, e);
 	close(lock);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # What an operator does with the pair: real keepalived and real PostgreSQL in
 # network namespaces; see ha.bash.
-# shellcheck disable=SC2154 # ha.bash
+# shellcheck disable=SC2154,SC2034 # ha.bash
 
 bats_require_minimum_version 1.5.0
 
@@ -24,19 +24,24 @@ setup() {
 	load ha.bash
 	load ha/fault.bash
 	load ha/client.bash
-	# shellcheck disable=SC2034 # the primary, for ha/fault.bash
-	p=1 ha_writers=()
+	p=1 s=2 ha_writers=()
 	ha_up
 	ha_await ha_is_well 1 2
 }
 
 teardown() {
 	ha_stop_writing
+	[ -n "${BATS_TEST_COMPLETED:-}" ] || ha_tell
 	ha_down
 }
 
 failover() { # N ARGUMENT...
 	ha_node "$1" "$ha/bin/voip-failover" "${@:2}"
+}
+
+find_primary() {
+	p=1 s=2
+	ha_has_vip 1 || p=2 s=1
 }
 
 # The peer's keepalived has said BACKUP, its standby streams.
@@ -190,4 +195,36 @@ tells_what_helps_there() {
 	[[ "$output" == *"node1: standby again, timeline 2"* ]]
 	[ -z "$(row 1 marker .state)" ]
 	ha_await ha_is_well 2 1
+}
+
+@test "a switchover that is killed is taken back, or goes on" {
+	local k
+
+	# Before the drain, the stop of the services and that of PostgreSQL,
+	# and twice after it.
+	for k in 2 3 6 8 9; do
+		find_primary
+		ha_write
+		ha_survive switchover-$k
+		find_primary
+		[ "$(ha_lost $p)" -eq 0 ]
+	done
+	cat "$ha"/n?/state/journal.jsonl | grep '"action":"resume"' >"$ha/resumed"
+	grep -q "cut off at 'stop services': rolled back" "$ha/resumed"
+	grep -q "cut off at 'stop postgresql': carried on" "$ha/resumed"
+	grep -q "cut off at 'peer takes over': carried on" "$ha/resumed"
+	[ "$(find "$ha/disk1" "$ha/disk2" -maxdepth 1 -name 'data*' | wc -l)" = 2 ]
+}
+
+@test "a switchover whose other side says nothing makes no second primary" {
+	local pid
+
+	ha_await ready
+	pid=$(cat "$ha/n2/failover.pid")
+	run -75 failover 1 --set switchover_time=4s \
+		--set drain_command="sh -c 'kill -STOP $pid'" switchover
+	[[ "$output" == *"whether the peer took over is not known"* ]]
+	[ -z "$(ha_primaries)" ]
+	kill -CONT "$pid"
+	ha_await ha_is_settled
 }

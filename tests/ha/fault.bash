@@ -35,6 +35,7 @@ ha_faults() {
 	blind           moves  it dies, and comes back without voip-healthd
 	promote-N       moves  voip-failover is killed at its N-th fsync
 	demote-N        moves  the same on the node that has to stop
+	switchover-N    stays  switchover is killed at its N-th file
 	TABLE
 }
 
@@ -124,6 +125,18 @@ ha_kill_within() { # N K
 	ha_start_failover "$1"
 }
 
+ha_kill_switch() { # N K
+	local n=$1
+
+	ha_await ha_node "$n" "$ha/bin/voip-failover" switchover --dry-run ||
+		return
+	ha_node "$n" env ASAN_OPTIONS="detect_leaks=0:${ASAN_OPTIONS:-}" \
+		strace -qq -o /dev/null -e trace=rename \
+		-e "inject=rename:signal=KILL:when=$2" \
+		"$ha/bin/voip-failover" switchover >/dev/null 2>&1
+	[ $? = 137 ]
+}
+
 # --- what is done ---------------------------------------------------------
 
 ha_fault() { # NAME N
@@ -158,6 +171,7 @@ ha_fault() { # NAME N
 	health-delete) rm "$ha/n$n/run"/{health,verdict,health.json} ;;
 	promote-*) ha_kill_within $((3 - n)) "${1#*-}" ;;
 	demote-*) ha_kill_within "$n" "${1#*-}" ;;
+	switchover-*) ha_kill_switch "$n" "${1#*-}" ;;
 	*) echo "no such fault: $1" >&2; return 1 ;;
 	esac
 }
