@@ -117,6 +117,10 @@ synchronous() {
 	[ "$(primary)" = "$p" ]
 }
 
+@test "a node that stood still: it takes no write, and is the standby" {
+	ha_survive suspend
+}
+
 @test "switched on without voip-healthd a node does not take the address" {
 	ha_survive blind
 }

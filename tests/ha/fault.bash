@@ -32,6 +32,7 @@ ha_faults() {
 	health-kill     moves  voip-healthd is killed
 	health-freeze   moves  voip-healthd is frozen
 	health-delete   stays  the files of voip-healthd are deleted
+	suspend         moves  everything on the node stands still for a while
 	blind           moves  it dies, and comes back without voip-healthd
 	promote-N       moves  voip-failover is killed at its N-th fsync
 	demote-N        moves  the same on the node that has to stop
@@ -66,6 +67,21 @@ ha_kill_node() { # N
 	done
 	ip -n "$(ha_ns "n$1")" addr flush dev eth0
 	ip -n "$(ha_ns "n$1")" addr add "$(ha_address "$1")/24" dev eth0
+}
+
+# As a machine that is suspended: what is started meanwhile, too.
+ha_signal_node() { # N SIGNAL
+	local pid again=yes
+
+	while [ "$again" = yes ]; do
+		again=no
+		for pid in $(ip netns pids "$(ha_ns "n$1")"); do
+			[ "$2" = CONT ] ||
+				! grep -q '^State:.[RSD]' "/proc/$pid/status" 2>/dev/null ||
+				again=yes
+			kill "-$2" "$pid" 2>/dev/null || :
+		done
+	done
 }
 
 # What leaves node N for address TO is dropped.
@@ -149,6 +165,7 @@ ha_fault() { # NAME N
 	keepalived-stop) kill -TERM "$(ha_pid "$n" keepalived)" ;;
 	keepalived-kill) kill -KILL "$(ha_pid "$n" vrrp)" "$(ha_pid "$n" ka)" ;;
 	death | blind) ha_kill_node "$n" ;;
+	suspend) ha_signal_node "$n" STOP ;;
 	both)
 		ha_kill_node 1
 		ha_kill_node 2
@@ -194,6 +211,11 @@ ha_end() { # NAME N
 
 	case $1 in
 	death) ha_boot "$n" ;;
+	suspend)
+		# Long enough for PostgreSQL to be held afterwards.
+		read -rt 3.5 <> <(:)
+		ha_signal_node "$n" CONT
+		;;
 	both) ha_boot 1 && ha_boot 2 ;;
 	blind)
 		ha_boot "$n" blind && ha_await ha_is_standby "$n" &&
