@@ -125,6 +125,9 @@ act(struct ha_outcome *o, int *rc, struct verr *e)
 		*rc = refuse(o, why, e);
 		break;
 	case HA_NOTHING:
+		if (o->state.pg == HA_PG_STANDBY && o->state.streaming)
+			*rc = ha_sync_tend(&o->state, &o->facts, &o->peer, e);
+		break;
 	case HA_WAIT:
 	case HA_SWITCHOVER:
 	case HA_ACTIONS:

@@ -59,7 +59,7 @@ ha_sync_tend(const struct ha_state *s, const struct ha_facts *f,
 	struct db *db;
 	int rc;
 
-	if (is_mode("async"))
+	if (is_mode("async") || (s->pg == HA_PG_STANDBY && !is_mode("strict")))
 		return 0;
 	if (is_mode("strict") ||
 	    (f->peer == HA_PEER_STANDBY && peer->streaming))
@@ -73,6 +73,8 @@ ha_sync_tend(const struct ha_state *s, const struct ha_facts *f,
 	db_free(db);
 	if (rc == -1)
 		return verr_wrap(e, "cannot change synchronous_standby_names");
+	if (s->pg == HA_PG_STANDBY)
+		return 0;
 	return ha_journal_note(&s->kept, wait ? "sync on" : "sync off",
 			       wait ? "commits wait for the standby"
 				    : "the standby is gone: commits do not "

@@ -16,7 +16,11 @@
 /* Before a promotion, on the server that is to be promoted. */
 int ha_sync_promote(struct db *db, const char *names, struct verr *e);
 
-/* Now and then, on the primary with the address. */
+/*
+ * Now and then, on the primary with the address.  With `strict` on a standby,
+ * too: a server that learns it while it is promoted may acknowledge a commit
+ * before its checkpointer has heard of it.
+ */
 int ha_sync_tend(const struct ha_state *s, const struct ha_facts *f,
 		 const struct ha_state *peer, struct verr *e);
 

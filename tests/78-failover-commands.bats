@@ -32,6 +32,10 @@ setup() {
 teardown() {
 	ha_stop_writing
 	[ -n "${BATS_TEST_COMPLETED:-}" ] || ha_tell
+	for n in 1 2; do
+		grep -v '^sync_mode=' "$ha/n$n/voip.conf" >"$ha/conf"
+		cat "$ha/conf" >"$ha/n$n/voip.conf"
+	done
 	ha_down
 }
 
@@ -227,4 +231,71 @@ tells_what_helps_there() {
 	[ -z "$(ha_primaries)" ]
 	kill -CONT "$pid"
 	ha_await ha_is_settled
+}
+
+# Both nodes have it.
+mode_is() {
+	local n pid
+
+	for n in 1 2; do
+		echo "sync_mode=$1" >>"$ha/n$n/voip.conf"
+		pid=$(cat "$ha/n$n/failover.pid")
+		kill -TERM "$pid"
+		ha_await ha_is_gone "$pid"
+		ha_start_failover $n
+	done
+}
+
+ha_is_gone() { # PID
+	! kill -0 "$1"
+}
+
+waits_for() { # N NAMES
+	[ "$(ha_sql "$1" 'show synchronous_standby_names')" = "$2" ]
+}
+
+writes_on() { # N: more than it had
+	[ "$(ha_acknowledged | grep -c " node$1\$")" -gt "$before" ]
+}
+
+@test "sync-or-degrade: commits wait for a standby that streams, and for no other" {
+	ha_await ready
+	mode_is sync-or-degrade
+	ha_await waits_for 1 'ANY 1 (*)'
+	ha_write
+	ha_fault death 2
+	ha_await waits_for 1 ''
+	before=$(ha_acknowledged | wc -l)
+	ha_await writes_on 1
+	ha_boot 2
+	ha_await ha_is_settled
+	find_primary
+	ha_await waits_for $p 'ANY 1 (*)'
+	[ "$(grep -c '"action":"sync o[nf]*"' "$ha/n1/state/journal.jsonl")" -ge 2 ]
+	# The roles change, and the other one waits as soon as it can.
+	ha_survive kill9
+	find_primary
+	ha_await waits_for $p 'ANY 1 (*)'
+	[ "$(ha_lost $p)" -eq 0 ]
+}
+
+@test "strict: a primary alone takes no write, and none is lost when one dies" {
+	ha_await ready
+	mode_is strict
+	ha_await waits_for 1 'ANY 1 (*)'
+	ha_await waits_for 2 'ANY 1 (*)'
+	ha_write
+	ha_fault death 1
+	ha_await ha_only 2
+	ha_await grep -q '"action":"promote","event":"done"' \
+		"$ha/n2/state/journal.jsonl"
+	run -1 ha_written_by 2
+	ha_boot 1
+	ha_await ha_written_by 2
+	ha_await ha_is_settled
+	ha_stop_writing
+	ha_one_writer
+	ha_one_reader
+	find_primary
+	[ "$(ha_lost $p)" -eq 0 ]
 }
