@@ -345,9 +345,12 @@ const struct conf_row conf_rows[] = {
 	STRING("drain_command", "",
 	       "command that lets no new calls in before a switchover"),
 	STRING("drain_count", "", "command that prints how many calls go on"),
+	STRING("drain_records", "",
+	       "command that prints how many call records wait, beside those"
+	       " of the spool"),
 	STRING("drain_undo", "", "command that takes calls again"),
 	DURATION("drain_time", "0s", 0, DAY,
-		 "how long a switchover waits for the end of calls"),
+		 "how long a stop waits for the end of calls"),
 	DURATION("switchover_time", "60s", 1000, HOUR,
 		 "longest time until both nodes say that a switchover is done"),
 	SECRET("alert_url", "URL that is sent each alert, as JSON"),

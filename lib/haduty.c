@@ -110,8 +110,8 @@ remember(enum ha_duty duty, struct verr *e)
 	return file_save(object, e);
 }
 
-static enum ha_duty
-duty_now(void)
+enum ha_duty
+ha_duty_now(void)
 {
 	json_t *object = file_load();
 	const char *word = json_string_value(json_object_get(object, "duty"));
@@ -312,5 +312,5 @@ ha_duty_is_due(const struct ha_state *s)
 {
 	enum ha_duty duty = ha_duty_of(s);
 
-	return duty != HA_DUTY_UNKNOWN && duty != duty_now();
+	return duty != HA_DUTY_UNKNOWN && duty != ha_duty_now();
 }

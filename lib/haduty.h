@@ -37,6 +37,8 @@ int ha_duty_take(enum ha_duty duty, struct verr *e);
  * VERR_RETRY when it does not answer in `service_timeout`. */
 int ha_duty_recover(struct verr *e);
 
+/* What was taken last. */
+enum ha_duty ha_duty_now(void);
 /* What a node in this state runs; HA_DUTY_UNKNOWN: leave it as it is. */
 enum ha_duty ha_duty_of(const struct ha_state *s);
 bool ha_duty_is_due(const struct ha_state *s);

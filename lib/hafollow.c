@@ -189,7 +189,8 @@ on_tick(void *arg)
 
 	take_word_of_others(f);
 	follow_next(f);
-	if (!f->busy)
+	/* It would wait for the lock, and whatever is said meanwhile for it. */
+	if (!f->busy && !f->tending)
 		start(f, HA_ON_TICK);
 	loop_timer_set(f->loop, &f->tick, TICK_MS << doublings);
 }

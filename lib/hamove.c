@@ -58,7 +58,8 @@ ha_move_demote(struct ha_outcome *o, const char *why, struct verr *e)
 		o->state.writable = false;
 		rc = ha_journal_step(&j, "stop services", e);
 	}
-	if (rc == 0)
+	/* Else ha_tend() does, when calls and records have left. */
+	if (rc == 0 && !ha_drain_takes_time())
 		ha_duty_take(HA_DUTY_NONE, &why_not);
 	ha_journal_end(&j, rc ? e->msg : NULL, e);
 	return rc;

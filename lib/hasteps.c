@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "hadrain.h"
 #include "haduty.h"
 #include "hajournal.h"
 #include "hamaintenance.h"
@@ -244,7 +245,9 @@ ha_tend(struct verr *e)
 	rc = ha_kept_load(&s.kept, e);
 	if (rc == 0)
 		rc = ha_state_look(&s, TEND_MS, e);
-	if (rc == 0 && ha_duty_is_due(&s)) {
+	if (rc == 0 && ha_duty_is_due(&s) &&
+	    (ha_duty_of(&s) == HA_DUTY_PRIMARY ||
+	     ha_duty_now() != HA_DUTY_PRIMARY || !ha_drain_goes_on())) {
 		rc = ha_duty_take(ha_duty_of(&s), e);
 		if (rc == 0 && s.pg == HA_PG_STANDBY)
 			rc = drop_slot(e);

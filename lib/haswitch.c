@@ -145,19 +145,19 @@ static void
 check_calls(struct checks *c)
 {
 	struct verr e = VERR_INIT;
+	struct ha_drained left;
 	char text[64];
-	long calls;
 
-	if (!*conf_str("drain_count")) {
-		tell(c, "calls", OK, "drain_count is empty: not counted");
-		return;
-	}
-	if (ha_drain_count(&calls, &e) == -1) {
+	if (ha_drain_count(&left, &e) == -1) {
 		tell(c, "calls", WARNING, e.msg);
 		return;
 	}
-	snprintf(text, sizeof(text), "%ld go on", calls);
-	tell(c, "calls", calls ? WARNING : OK, text);
+	snprintf(text, sizeof(text), "%ld go on", left.calls);
+	tell(c, "calls", left.calls ? WARNING : OK,
+	     *conf_str("drain_count") ? text
+				      : "drain_count is empty: not counted");
+	snprintf(text, sizeof(text), "%ld wait on this node", left.records);
+	tell(c, "call records", left.records ? WARNING : OK, text);
 }
 
 static void (*const plain[])(struct checks *c) = {
@@ -280,12 +280,14 @@ static int
 hand_over(struct ha_journal *j, struct ha_state *s, struct verr *e)
 {
 	struct ha_state now = { 0 };
-	long calls = 0;
+	struct ha_drained left;
 
-	if (ha_journal_step(j, "drain", e) == -1 || ha_drain(&calls, e) == -1)
+	if (ha_journal_step(j, "drain", e) == -1 || ha_drain(&left, e) == -1)
 		return -1;
-	if (calls)
-		log_warning("%ld calls go on and will end", calls);
+	if (left.calls || left.records)
+		log_warning("%ld calls go on and will end, %ld records wait "
+			    "on this node",
+			    left.calls, left.records);
 	if (ha_journal_step(j, "stop services", e) == -1 ||
 	    ha_duty_take(HA_DUTY_NONE, e) == -1)
 		return -1;

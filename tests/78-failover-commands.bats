@@ -85,10 +85,34 @@ row() {
 	[ "$(ha_primaries)" = 1 ]
 }
 
+# A switchover that waits for a call, and then for its record.
+drain() {
+	local switch
+
+	mkdir -p "$ha/n1/spool"
+	echo 1 >"$ha/n1/calls"
+	echo record >"$ha/n1/spool/1"
+	chown -R postgres "$ha/n1/spool" "$ha/n1/calls"
+	run -0 failover 1 switchover --dry-run -f tsv
+	[[ "$output" == *$'call records\twarning\t1 wait on this node'* ]]
+	failover 1 --set drain_time=1h \
+		--set drain_command="touch $ha/n1/state/paused" \
+		--set drain_count="cat $ha/n1/calls" switchover \
+		>"$ha/switch.log" 2>&1 &
+	switch=$!
+	ha_await test -e "$ha/n1/state/paused"
+	[ "$(ha_primaries)" = 1 ]
+	echo 0 >"$ha/n1/calls"
+	[ "$(ha_primaries)" = 1 ]
+	rm "$ha/n1/spool/1"
+	wait "$switch"
+}
+
 @test "a switchover is done when both nodes say so, and loses nothing" {
 	ha_await ready
 	ha_write
-	run -0 failover 1 switchover
+	drain
+	output=$(<"$ha/switch.log")
 	[[ "$output" == *"node2: primary on timeline 2, with the address"* ]]
 	[[ "$output" == *"node1: its standby, streams"* ]]
 	ha_await ha_written_by 2

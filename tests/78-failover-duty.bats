@@ -45,6 +45,10 @@ services() {
 	jq -rc "$1" "$dir/run/services"
 }
 
+duty_is() {
+	[ "$(services .duty)" = "$1" ]
+}
+
 # The web server that alerts go to, or a Patroni; see the test.
 web() {
 	start_process python3 "$dir/web.py" "$dir"
@@ -57,6 +61,33 @@ web() {
 	[ "$(cat "$dir/done")" = 'stop a' ]
 	[ "$(services .duty)" = none ]
 	[ -e "$dir/up/b" ]
+}
+
+counted() { # TIMES
+	[ "$(wc -l <"$dir/counted")" -ge "$1" ]
+}
+
+@test "without the address services go on until calls and records have left" {
+	export VOIP_DRAIN_COMMAND="sh -c 'echo pause >>$dir/done'"
+	export VOIP_DRAIN_COUNT="sh -c 'echo >>$dir/counted; cat $dir/calls'"
+	export VOIP_DRAIN_TIME=1h VOIP_CDR_SPOOL_DIR=$dir/spool
+	export VOIP_PEER_ADDRESS=127.0.0.1:9
+	mkdir "$dir/spool"
+	touch "$dir/up/a" "$dir/spool/1" "$dir/spool/.tmp-2"
+	echo 2 >"$dir/calls"
+	: >"$dir/counted"
+	: >"$dir/log"
+	echo '{"duty":"primary"}' >"$dir/run/services"
+	run -0 voip-failover demote
+	start_process voip-failover follow
+	wait_for counted 2
+	echo 0 >"$dir/calls"
+	wait_for counted $(($(wc -l <"$dir/counted") + 2))
+	[ "$(cat "$dir/done")" = pause ]
+	rm "$dir/spool/1"
+	wait_for test ! -e "$dir/up/a"
+	[ "$(cat "$dir/done")" = $'pause\nstop a' ]
+	wait_for duty_is none
 }
 
 @test "a fault is kept in a few small files, without a secret" {
@@ -179,10 +210,6 @@ patroni() {
 
 isolated_is() {
 	[ "$(cat "$dir/run/isolated")" = "$1" ]
-}
-
-duty_is() {
-	[ "$(services .duty)" = "$1" ]
 }
 
 @test "with Patroni the address follows its leader, and services the address" {
