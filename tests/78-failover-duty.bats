@@ -90,6 +90,30 @@ counted() { # TIMES
 	wait_for duty_is none
 }
 
+@test "each exit status that the manual names is what the commands end with" {
+	local code
+	for code in 0 1 64 65 70 71 75 78; do
+		grep -Eqx "\\.It $code Pq [a-z]+" \
+			"$BATS_TEST_DIRNAME/../man/voip-failover.8"
+	done
+	export VOIP_PEER_ADDRESS=127.0.0.1:9
+	run -75 voip-failover status
+	[[ "$output" == *'cannot tell the state of this node'* ]]
+	run -0 voip-failover explain
+	run -1 voip-failover switchover --dry-run
+	[[ "$output" == *'no switchover: role: not a primary'* ]]
+	run -1 voip-failover rejoin
+	[[ "$output" == *"there is nobody to come back to: the peer is 'silent'"* ]]
+	run -64 voip-failover rejoin --policy remove
+	run -75 voip-failover fence
+	run -1 voip-failover promote
+	VOIP_PEER_ADDRESS='' run -78 voip-failover fence
+	rm "$dir/data/PG_VERSION"
+	run -78 voip-failover explain
+	echo '{' >"$dir/state/state.json"
+	run -78 voip-failover rejoin
+}
+
 @test "a fault is kept in a few small files, without a secret" {
 	export VOIP_DIAGNOSTICS_KEPT=3 VOIP_ALERT_URL=http://127.0.0.1:9/hidden
 	export VOIP_NODE_DATABASE="$VOIP_NODE_DATABASE password=hidden"
