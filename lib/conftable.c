@@ -180,6 +180,8 @@ const struct conf_row conf_rows[] = {
 	       "address of SIP: the one that moves between the nodes"),
 	INT("kamailio_port", "5060", 1, 65535, "port of SIP over UDP and TCP"),
 	BOOL("kamailio_tcp", "yes", "whether phones may use TCP"),
+	DURATION("kamailio_tcp_idle", "60s", SECOND, DAY,
+		 "how long a connection that showed no password may be idle"),
 	INT("kamailio_tls_port", "0", 0, 65535,
 	    "port of SIP over TLS; 0: none"),
 	STRING("kamailio_tls_certificate", "/etc/kamailio/certificate.pem",

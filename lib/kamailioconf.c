@@ -30,6 +30,7 @@ static const struct word {
 	{ "SIP_ADDRESS", "kamailio_address", PIECE, ADDRESS },
 	{ "SIP_PORT", "kamailio_port", PIECE, DIGITS },
 	{ "WITH_TCP", "kamailio_tcp", SWITCH, NULL },
+	{ "TCP_IDLE", "kamailio_tcp_idle", SECONDS, NULL },
 	{ "WITH_TLS", "kamailio_tls_port", IF_TEXT, NULL },
 	{ "TLS_PORT", "kamailio_tls_port", PIECE, DIGITS },
 	{ "TLS_CERTIFICATE", "kamailio_tls_certificate", PIECE, FILENAME },
