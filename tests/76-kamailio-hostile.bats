@@ -108,7 +108,7 @@ nobody_called() {
 @test "no phone registers where a call would be obeyed" {
 	for uri in "00900@$gw1_address" 00900@127.0.0.21 "8001@$fs1_address" \
 		"8001@127.0.0.11:5060;transport=tcp" "1001@$proxy" \
-		1001@0.0.0.0:8060 1001@224.0.1.75; do
+		1001@127.0.0.1:8060 1001@0.0.0.0:8060 1001@224.0.1.75; do
 		run -0 phone 1003@a.example register -c "<sip:$uri>" \
 			-a 127.0.0.60:0
 		[ "$output" = 403 ]
@@ -175,6 +175,34 @@ nobody_called() {
 	run -0 phone 1001@a.example register -a "$gw1_address" -p wrong
 	[ "$output" = 401 ]
 	peer gw1
+}
+
+@test "a phone sends nobody elsewhere who needs no password" {
+	phone 1002@a.example register -c "$(contact 1002)"
+	peer_stop ua2 fs2 gw1
+	peer ua2 -c '302 Moved'
+	run -0 phone fs@a.example call 1002 -a "$fs2_address"
+	[ "$output" = 480 ]
+	run -0 phone x@carrier.example call 1002@a.example -a "$gw1_address"
+	[ "$output" = 480 ]
+	run -0 phone 1001@a.example call 1002
+	[ "$output" = 302 ]
+	peer_stop ua2
+	for name in ua2 gw1; do
+		peer "$name"
+	done
+	peer fs2 -v
+}
+
+@test "a phone that is called does not say who it is" {
+	phone 1002@a.example register -c "$(contact 1002)"
+	peer_stop ua2
+	peer ua2 -c $'486 Busy\r\nP-Asserted-Identity: <sip:forged@x>\r
+X-VOIP-SERVICE: forged\r\nremote-party-id: <sip:forged@x>\r\nX-Kept: yes'
+	run -0 phone 1001@a.example call 1002 -v
+	[[ "$output" == *"X-Kept: yes"*486 && "$output" != *forged* ]]
+	peer_stop ua2
+	peer ua2
 }
 
 @test "only FreeSWITCH makes a phone transfer, restart or look for messages" {

@@ -152,6 +152,17 @@ forget() {
 	run -0 grep -c '^INVITE sip:other@' "$folder/ua2"
 	run -0 phone 1001@a.example call 1002@b.example
 	[ "$output" = 403 ]
+	# nor is an answer that was kept that of the other
+	for _ in 1 2; do
+		for domain in a b; do
+			run -0 phone 1001@$domain.example register
+			[ "$output" = 200 ]
+		done
+	done
+	run -0 phone 1001@a.example call 8001
+	[ "$output" = "200 200" ]
+	run -0 phone 1001@b.example call 8001
+	[ "$output" = 404 ]
 }
 
 @test "a call goes straight to the phone of its number, also when number and name differ" {
@@ -175,6 +186,22 @@ forget() {
 	[[ "$output" == "INVITE sip:8001@a.example SIP/2.0 services=1 X-VOIP-SERVICE=[queue;name=sales;queue_id=1] X-VOIP-DOMAIN=[a.example] X-VOIP-CALLER=[1001]"* ]]
 	[[ "$output" != *forged* && "$output" != *boss* ]]
 	[ ! -s "$folder/fs1" ] || [ ! -s "$folder/fs2" ]
+}
+
+@test "a conference is at home on one node, others go to each in turn" {
+	for _ in 1 2 3; do
+		run -0 phone 1001@a.example call 3000
+		[ "$output" = "200 200" ]
+	done
+	[ ! -s "$folder/fs1" ] || [ ! -s "$folder/fs2" ]
+	wait_for dispatcher_knows AP "$fs1_address"
+	wait_for dispatcher_knows AP "$fs2_address"
+	for _ in 1 2; do
+		run -0 phone 1001@a.example call 8100
+		[ "$output" = "200 200" ]
+	done
+	grep -q '^INVITE sip:8100@' "$folder/fs1"
+	grep -q '^INVITE sip:8100@' "$folder/fs2"
 }
 
 @test "menus, boxes and conferences are told with what they refer to, and no header is injected" {
@@ -352,8 +379,15 @@ dials() {
 	[ "$output" = 200 ]
 	run -0 phone limited@a.example call 8001
 	[ "$output" = 403 ]
-	run -0 phone limited@a.example call 112
-	[ "$output" = "200 200" ]
+	sql "insert into voip.emergency_numbers (number) values ('113')"
+	# 113 is not in Kamailio's list yet
+	for number in 112 113; do
+		run -0 phone limited@a.example call "$number"
+		[ "$output" = "200 200" ]
+	done
+	phone limited@a.example register -c "$(contact limited)"
+	run -0 phone 1001@a.example call limited
+	[ "$output" = 486 ]
 	run -0 phone 1001@a.example call 0044123 -k
 	run -0 phone 1001@a.example call 0044124
 	[ "$output" = 503 ]
@@ -370,13 +404,26 @@ dials() {
 	}
 	wait_for stored
 	kamailio_stop
+	# more than a hundred contacts may be kept, and no more than were said
+	sql "update voip.users set max_registrations = 105
+			where username = '1500';
+		insert into kamailio.location (ruid, username, domain, contact,
+			expires, socket, server_id)
+			select 'many-' || n, '1500', 'b.example',
+			'sip:' || n || '@$ua2_address', now() + interval '2 d',
+			'udp:$proxy', 1 from generate_series(1, 105) as n"
 	proxy_start
+	run -0 phone 1500@b.example register
+	[ "$output" = 200 ]
+	run -0 rpc ul.lookup location 1500@b.example
+	[ "$(grep -c '"Address"' <<<"$output")" = 105 ]
 	wait_for dispatcher_knows AP "$fs2_address"
 	run -0 phone limited@a.example call 8001
 	[ "$output" = 403 ]
 	sql "update voip.users set max_calls = null;
 		update voip.domains set max_calls = null;
 		update voip.trunks set max_calls = null;
+		update voip.users set max_registrations = null;
 		delete from kamailio.dialog"
 	forget
 }
@@ -384,6 +431,9 @@ dials() {
 @test "what was called is accounted for, in the table and in the log" {
 	phone 1002@a.example register -c "$(contact 1002)"
 	sql "truncate kamailio.acc, kamailio.missed_calls"
+	peer_stop ua2
+	# its 200 is sent again
+	peer ua2 -d
 	phone 1001@a.example call 1002
 	accounted() {
 		[ "$(sql "select string_agg(concat_ws(' ', method, sip_code,
@@ -424,7 +474,10 @@ dials() {
 			return 1
 		}
 	done
-	# on a socket of SIP nothing of it is told
+	# nor is anybody else told of it, nor on a socket of SIP
+	run -0 curl -sS -o /dev/null -w '%{http_code}' --interface 127.0.0.5 \
+		"${VOIP_KAMAILIO_RPC%/RPC}/metrics"
+	[ "$output" = 403 ]
 	run -0 curl -sS -o /dev/null -w '%{http_code}' "http://$proxy/metrics"
 	[ "$output" = 403 ]
 }

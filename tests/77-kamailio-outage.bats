@@ -25,6 +25,10 @@ setup_file() {
 	proxy_media fs1 fs2
 	sql "insert into voip.emergency_numbers (number) values ('112'),
 			('11X');
+		insert into voip.emergency_numbers (number)
+			select n::text from generate_series(20001, 20200) as n;
+		insert into voip.trunks (name, host, port)
+			values ('direct', '127.0.0.21', $peer_port);
 		insert into voip.trusted_addresses (address)
 			values ('127.0.0.50')"
 	proxy_start
@@ -114,7 +118,7 @@ outage() { # HOW (stopped or frozen) NEVER-SEEN
 	[ "$output" = 503 ]
 	run -0 phone 1001@a.example call 7777
 	[ "$output" = 503 ]
-	for number in 112 117; do
+	for number in 112 117 20001 20200; do
 		run -0 phone 1001@a.example call "$number"
 		[ "$output" = "200 200" ]
 		calls=$((calls + 1))
@@ -204,6 +208,9 @@ outage() { # HOW (stopped or frozen) NEVER-SEEN
 		run -0 phone "$name@a.example" register -H "$ha1" -t 300
 		[[ "$output" = 4* || "$output" = 0 ]]
 	done
+	# not even asked for a password
+	run -0 sip-phone "$proxy" register "1001'@a.example"
+	[ "$output" = 403 ]
 	for number in "8001'--" '8001;x=y' '%27%20or%201=1' '8001|trunk_out' \
 		'%0d%0aX-VOIP-EVIL:1'; do
 		run -0 phone 1001@a.example call "$number" -t 2000
@@ -249,49 +256,55 @@ Content-Length: 0
 }
 
 @test "a node that is silent is left within two seconds, and an error at once" {
-	wait_for dispatcher_knows AP "$fs1_address"
-	wait_for dispatcher_knows AP "$fs2_address"
 	proxy_configure kamailio_node_ping=60s
 	kamailio_stop
 	proxy_start
 	peer_stop fs1
+	socat -u "UDP4-RECV:${fs1_address#*:},bind=${fs1_address%:*}" \
+		"CREATE:$BATS_TEST_TMPDIR/silent" 3>&- 4>&- &
+	load_pid=$!
+	hears() { ss -Hlun "src $fs1_address" | grep -q .; }
+	wait_for hears
 	begin=${EPOCHREALTIME/[.,]/}
 	for _ in 1 2 3 4; do
 		run -0 phone 1001@a.example call 112
 		[ "$output" = "200 200" ]
 	done
 	end=${EPOCHREALTIME/[.,]/}
-	echo "# four calls, a node dead: $(((end - begin) / 1000)) ms" >&3
+	echo "# four calls, a node silent: $(((end - begin) / 1000)) ms" >&3
 	run -0 dispatcher_knows IP "$fs1_address"
+	# a request is sent again after 0.5 s, 1.5 s and 3.5 s
+	run -0 grep -c '^INVITE' "$BATS_TEST_TMPDIR/silent"
+	[ "$output" -lt 4 ]
+	stop_process "$load_pid"
+	load_pid=''
 	peer fs1 -c 503
-	rpc dispatcher.set_state a 1 "sip:$fs1_address" >/dev/null || :
+	rpc dispatcher.reload >/dev/null
 	for _ in 1 2 3; do
 		run -0 phone 1001@a.example call 112
 		[ "$output" = "200 200" ]
 	done
+	grep -q '^INVITE' "$folder/fs1"
 	peer_stop fs1 fs2
 	run -0 phone 1001@a.example call 112
 	run -0 phone 1001@a.example call 112
 	[ "$output" = 503 ]
 	peer fs1
 	peer fs2
-	proxy_configure
-	kamailio_stop
-	proxy_start
-	wait_for dispatcher_knows AP "$fs1_address"
+	rpc dispatcher.reload >/dev/null
 	run -0 phone 1001@a.example call 112
 	[ "$output" = "200 200" ]
 }
 
-@test "a flood is banned, an exempt address and all others are not" {
-	proxy_configure kamailio_flood_requests=20 kamailio_flood_window=2s
+@test "a flood is banned, an exempt address, our nodes and all others are not, and help is called all the same" {
+	proxy_configure kamailio_flood_requests=5 kamailio_flood_window=1s
 	kamailio_stop
 	proxy_start
 	for address in 127.0.0.66 127.0.0.50; do
-		sip-phone -a "$address:0" -n 100 -t 20 "$proxy" register \
+		sip-phone -a "$address:0" -n 60 -t 20 "$proxy" register \
 			1001@a.example >"$BATS_TEST_TMPDIR/$address"
 	done
-	[ "$(grep -c 401 "$BATS_TEST_TMPDIR/127.0.0.66")" -lt 60 ]
+	[ "$(grep -c 401 "$BATS_TEST_TMPDIR/127.0.0.66")" -lt 40 ]
 	run -0 phone 1001@a.example register -a 127.0.0.66:0 -t 300
 	[ "$output" = 0 ]
 	run -0 phone 1001@a.example register -a 127.0.0.50:0
@@ -299,9 +312,25 @@ Content-Length: 0
 	run -0 phone 1001@a.example register
 	[ "$output" = 200 ]
 	run -0 rpc htable.get ipban 127.0.0.66
-	rpc htable.delete ipban 127.0.0.66
+	# the call, its ACK and its BYE
+	run -0 phone 1001@a.example call 112 -a 127.0.0.66:0
+	[ "$output" = "200 200" ]
+	run -0 phone 1001@a.example call 8001 -a 127.0.0.66:0 -t 300
+	[ "$output" = 0 ]
+	# not for ever
+	run -0 phone 1001@a.example call 112 -a 127.0.0.66:0 -t 20 -p '' -n 60
+	[ "${lines[59]}" = 0 ]
 	unbanned() {
+		rpc htable.delete ipban 127.0.0.66 >/dev/null
 		[ "$(phone 1001@a.example register -a 127.0.0.66:0 -t 1000)" = 200 ]
 	}
 	wait_for unbanned
+	for name in fs2 gw1; do
+		address=${name}_address
+		peer_stop "$name"
+		run -0 phone x@a.example call 1060@a.example -n 30 -p '' \
+			-a "${!address}"
+		[ "$(grep -cx 480 <<<"$output")" = 30 ]
+	done
+	peer fs2
 }

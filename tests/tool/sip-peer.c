@@ -1,14 +1,14 @@
 /*
- * sip-peer [-c CODE[ REASON]] [-q] [-r] [-v] ADDRESS:PORT: a telephone, gateway
- * or media server.
+ * sip-peer [-c CODE[ REASON]] [-d] [-q] [-r] [-v] ADDRESS:PORT: a telephone,
+ * gateway or media server.
  *
  * It answers OPTIONS, BYE, CANCEL with 200 and INVITE with 200, or with
- * CODE, with -r after a 180 (which a proxy of several processes may deliver
- * after the 200); on standard output a line for each request that begins a
- * call, or ends one: the request's first line and the headers that matter, with
- * how many X-VOIP-SERVICE there were; with -v also the request.  sipp, as a
- * server, answers no request outside of its scenario, such as the proxy's
- * OPTIONS.
+ * CODE, with -d twice, with -r after a 180 (which a proxy of several processes
+ * may deliver after the 200); on standard output a line for each request that
+ * begins a call, or ends one: the request's first line and the headers that
+ * matter, with how many X-VOIP-SERVICE there were; with -v also the request.
+ * sipp, as a server, answers no request outside of its scenario, such as the
+ * proxy's OPTIONS.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -103,15 +103,18 @@ int
 main(int argc, char **argv)
 {
 	int code = 200, option, fd;
-	bool quiet = false, ring = false, verbose = false, invite;
+	bool quiet = false, ring = false, verbose = false, twice = false,
+	     invite;
 
-	while ((option = getopt(argc, argv, "c:qrv")) != -1) {
+	while ((option = getopt(argc, argv, "c:dqrv")) != -1) {
 		if (option == 'c') {
 			code = atoi(optarg);
 			if (strchr(optarg, ' '))
 				reason = strchr(optarg, ' ') + 1;
 		} else if (option == 'v')
 			verbose = true;
+		else if (option == 'd')
+			twice = true;
 		else if (option == 'q')
 			quiet = true;
 		else if (option == 'r')
@@ -149,5 +152,7 @@ main(int argc, char **argv)
 		if (invite && ring)
 			answer(fd, &from, 180);
 		answer(fd, &from, invite ? code : 200);
+		if (invite && twice)
+			answer(fd, &from, code);
 	}
 }
