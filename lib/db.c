@@ -62,7 +62,7 @@ db_free(struct db *db)
 		return;
 	db_async_release(db);
 	db_disconnect(db);
-	db_connect_release(db);
+	db_hosts_release(db);
 	for (size_t i = 0; db->session_sql && db->session_sql[i]; i++)
 		free(db->session_sql[i]);
 	free(db->session_sql);

@@ -572,7 +572,7 @@ db_reload(struct db *db)
 {
 	struct verr e = VERR_INIT;
 
-	if (db_connect_check(db, &e) == -1) {
+	if (db_hosts_check(db, &e) == -1) {
 		log_error("%s: the connection stays", e.msg);
 		return;
 	}

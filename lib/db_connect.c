@@ -3,48 +3,14 @@
  * ever on a silent host (PQconnectPoll knows no connect_timeout), so each host
  * gets a connection attempt of its own, with our deadline.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "conf.h"
 #include "db_private.h"
 #include "metrics.h"
-
-static const char *
-find_option(const PQconninfoOption *options, const char *keyword)
-{
-	for (const PQconninfoOption *o = options; o && o->keyword; o++)
-		if (strcmp(o->keyword, keyword) == 0)
-			return o->val && *o->val ? o->val : NULL;
-	return NULL;
-}
-
-static const char *
-option(const struct db *db, const char *keyword)
-{
-	return find_option(db->options, keyword);
-}
-
-void
-db_connect_release(struct db *db)
-{
-	for (size_t i = 0; i < db->nhosts; i++) {
-		free(db->hosts[i].host);
-		free(db->hosts[i].hostaddr);
-		free(db->hosts[i].port);
-	}
-	free(db->hosts);
-	db->hosts = NULL;
-	db->nhosts = 0;
-	PQconninfoFree(db->options);
-	db->options = NULL;
-	buf_release(&db->failures);
-}
 
 void
 db_disconnect(struct db *db)
@@ -58,204 +24,10 @@ db_disconnect(struct db *db)
 		db_statement_forget(db, (int)--db->nstatements);
 }
 
-/* libpq's default user is the person's; a program has a role of its own. */
-static void
-use_role(const struct db *db, PQconninfoOption *options,
-	 const PQconninfoOption *given)
-{
-	if (!db->role || getenv("PGUSER") || getenv("PGSERVICE") ||
-	    find_option(given, "user"))
-		return;
-	for (PQconninfoOption *o = options; o->keyword; o++) {
-		if (strcmp(o->keyword, "user") != 0)
-			continue;
-		PQfreemem(o->val);
-		o->val = strdup(db->role);
-	}
-}
-
-/* libpq's own merge of string, service file and environment. */
-static PQconninfoOption *
-read_options(const struct db *db, struct verr *e)
-{
-	const char *conninfo =
-		db->conninfo ? db->conninfo : conf_str("database");
-	PQconninfoOption *given, *defaults;
-	char *why = NULL;
-
-	given = PQconninfoParse(conninfo, &why);
-	if (!given) {
-		struct buf b = BUF_INIT;
-
-		db_error_text(&b, why ? why : "out of memory");
-		verr_set(e, VERR_CONFIG, "setting 'database' is wrong: %s",
-			 b.data);
-		buf_release(&b);
-		PQfreemem(why);
-		return NULL;
-	}
-	/*
-	 * PQconndefaults() reads the service of PGSERVICE only; one that is
-	 * named in the string is handed to it through the environment.
-	 */
-	for (PQconninfoOption *o = given; o->keyword; o++)
-		if (strcmp(o->keyword, "service") == 0 && o->val && *o->val)
-			setenv("PGSERVICE", o->val, 1);
-	defaults = PQconndefaults();
-	if (!defaults) {
-		PQconninfoFree(given);
-		verr_set(e, VERR_CONFIG,
-			 "cannot read the database service file, or out of "
-			 "memory");
-		return NULL;
-	}
-	for (PQconninfoOption *d = defaults, *g = given; d->keyword; d++, g++) {
-		if (!g->val)
-			continue;
-		PQfreemem(d->val);
-		d->val = strdup(g->val);
-	}
-	use_role(db, defaults, given);
-	PQconninfoFree(given);
-	return defaults;
-}
-
-int
-db_connect_check(const struct db *db, struct verr *e)
-{
-	PQconninfoOption *options = read_options(db, e);
-
-	PQconninfoFree(options);
-	return options ? 0 : -1;
-}
-
-char *
-db_name(const struct db *db, struct verr *e)
-{
-	PQconninfoOption *options = read_options(db, e);
-	const char *name, *user;
-	char *copy = NULL;
-
-	if (!options)
-		return NULL;
-	name = find_option(options, "dbname");
-	user = find_option(options, "user");
-	if (!name)
-		name = user; /* as libpq does it */
-	if (name)
-		copy = strdup(name);
-	if (!copy)
-		verr_set(e, name ? VERR_RETRY : VERR_CONFIG,
-			 name ? "out of memory" : "no database is named");
-	PQconninfoFree(options);
-	return copy;
-}
-
-/* The n-th item of a comma-separated list; the last one stands for the rest. */
-static char *
-list_item(const char *list, size_t n, bool repeat)
-{
-	const char *p = list, *comma;
-
-	if (!list)
-		return strdup("");
-	while ((comma = strchr(p, ',')) && n) {
-		p = comma + 1;
-		n--;
-	}
-	if (n && !(repeat && p == list))
-		return strdup("");
-	return comma ? strndup(p, (size_t)(comma - p)) : strdup(p);
-}
-
-static size_t
-list_length(const char *list)
-{
-	size_t n = list ? 1 : 0;
-
-	for (; list && *list; list++)
-		n += *list == ',';
-	return n;
-}
-
-static int
-add_host(struct db *db, const char *host, const char *hostaddr,
-	 const char *port)
-{
-	struct db_host *more, *h;
-
-	more = realloc(db->hosts, (db->nhosts + 1) * sizeof(*more));
-	if (!more)
-		return -1;
-	db->hosts = more;
-	h = &more[db->nhosts++];
-	h->host = strdup(host);
-	h->hostaddr = hostaddr ? strdup(hostaddr) : NULL;
-	h->port = strdup(*port ? port : "5432");
-	return h->host && h->port && (!hostaddr || h->hostaddr) ? 0 : -1;
-}
-
-/*
- * Every address of a name.  This is the one call that may block for longer than
- * a deadline, when the resolver hangs: addresses in the setting avoid it.
- */
-static int
-resolve(struct db *db, const char *host, const char *port)
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found = NULL;
-	char address[INET6_ADDRSTRLEN + 32];
-	int rc;
-
-	rc = getaddrinfo(host, NULL, &hints, &found);
-	if (rc != 0) {
-		buf_printf(&db->failures, "%s'%s': %s",
-			   db->failures.len ? "; " : "", host,
-			   gai_strerror(rc));
-		return 0;
-	}
-	rc = 0;
-	for (struct addrinfo *a = found; a && rc == 0; a = a->ai_next)
-		if (getnameinfo(a->ai_addr, a->ai_addrlen, address,
-				sizeof(address), NULL, 0, NI_NUMERICHOST) == 0)
-			rc = add_host(db, host, address, port);
-	freeaddrinfo(found);
-	return rc;
-}
-
-static int
-read_hosts(struct db *db)
-{
-	const char *hosts = option(db, "host"), *ports = option(db, "port");
-	const char *addresses = option(db, "hostaddr");
-	size_t n = list_length(addresses ? addresses : hosts);
-	int rc = 0;
-
-	if (n == 0)
-		n = 1;
-	for (size_t i = 0; i < n && rc == 0; i++) {
-		char *host = list_item(hosts, i, false);
-		char *address = list_item(addresses, i, false);
-		char *port = list_item(ports, i, true);
-
-		if (!host || !address || !port)
-			rc = -1;
-		else if (*address)
-			rc = add_host(db, host, address, port);
-		else if (*host && *host != '/' && *host != '@')
-			rc = resolve(db, host, port);
-		else
-			rc = add_host(db, host, NULL, port);
-		free(host);
-		free(address);
-		free(port);
-	}
-	return rc;
-}
-
 static const char *
 wanted_attrs(const struct db *db)
 {
-	const char *attrs = option(db, "target_session_attrs");
+	const char *attrs = db_option(db, "target_session_attrs");
 
 	if (db->session_attrs)
 		return db->session_attrs;
@@ -280,68 +52,71 @@ note_failure(struct db *db, const char *text)
 	db_error_text(b, text);
 }
 
-/* A connection attempt to the host of the walk; false: go on to the next. */
-static bool
-start_host(struct db *db)
+#define KEYWORDS_MAX 64
+
+struct keywords {
+	const char *names[KEYWORDS_MAX + 1], *values[KEYWORDS_MAX + 1];
+	size_t n;
+	char timeout[24];
+};
+
+/* The last one of a name counts. */
+static void
+set_keyword(struct keywords *k, const char *name, const char *value)
 {
-	const char *keywords[64], *values[64];
+	if (!value || k->n == KEYWORDS_MAX)
+		return;
+	k->names[k->n] = name;
+	k->values[k->n++] = value;
+}
+
+static void
+set_keywords(struct keywords *k, const struct db *db)
+{
 	const struct db_host *h = &db->hosts[db->host];
-	size_t n = 0;
-	struct {
-		const char *keyword;
-		const char *value;
-	} ours[] = {
-		{ "host", h->host },
-		{ "hostaddr", h->hostaddr ? h->hostaddr : "" },
-		{ "port", h->port },
-		{ "target_session_attrs", "any" },
-		{ "dbname", db->dbname },
-		{ "fallback_application_name", program_invocation_short_name },
-	};
 	/* A dead peer is noticed soon, where the user has set nothing. */
-	char own_timeout[24];
-	int64_t own_ms;
 	const struct {
-		const char *keyword;
+		const char *name;
 		const char *value;
 	} unless_set[] = {
-		{ "tcp_user_timeout", own_timeout },
+		{ "tcp_user_timeout", k->timeout },
 		{ "keepalives_idle", "15" },
 		{ "keepalives_interval", "5" },
 		{ "keepalives_count", "3" },
 	};
-
-	for (PQconninfoOption *o = db->options; o->keyword && n < 52; o++) {
-		if (!o->val || !*o->val || strcmp(o->keyword, "service") == 0)
-			continue;
-		keywords[n] = o->keyword;
-		values[n++] = o->val;
-	}
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-		if (!ours[i].value)
-			continue;
-		keywords[n] = ours[i].keyword;
-		values[n++] = ours[i].value;
-	}
 	/* What is sent arrives soon, however long the answer takes. */
-	own_ms = conf_ms("database_timeout");
+	int64_t own_ms = conf_ms("database_timeout");
+
+	for (PQconninfoOption *o = db->options; o->keyword; o++)
+		if (o->val && *o->val && strcmp(o->keyword, "service") != 0)
+			set_keyword(k, o->keyword, o->val);
+	set_keyword(k, "host", h->host);
+	set_keyword(k, "hostaddr", h->hostaddr ? h->hostaddr : "");
+	set_keyword(k, "port", h->port);
+	set_keyword(k, "target_session_attrs", "any");
+	set_keyword(k, "dbname", db->dbname);
+	set_keyword(k, "fallback_application_name",
+		    program_invocation_short_name);
 	if (db_timeout_ms(db) < own_ms)
 		own_ms = db_timeout_ms(db);
-	snprintf(own_timeout, sizeof(own_timeout), "%lld", (long long)own_ms);
-	for (size_t i = 0; i < sizeof(unless_set) / sizeof(unless_set[0]);
-	     i++) {
-		if (option(db, unless_set[i].keyword))
-			continue;
-		keywords[n] = unless_set[i].keyword;
-		values[n++] = unless_set[i].value;
-	}
-	keywords[n] = NULL;
-	values[n] = NULL;
-	own_ms = conf_ms("database_connect_timeout");
+	snprintf(k->timeout, sizeof(k->timeout), "%lld", (long long)own_ms);
+	for (size_t i = 0; i < sizeof(unless_set) / sizeof(unless_set[0]); i++)
+		if (!db_option(db, unless_set[i].name))
+			set_keyword(k, unless_set[i].name, unless_set[i].value);
+}
+
+/* A connection attempt to the host of the walk; false: go on to the next. */
+static bool
+start_host(struct db *db)
+{
+	int64_t own_ms = conf_ms("database_connect_timeout");
+	struct keywords k = { .n = 0 };
+
+	set_keywords(&k, db);
 	if (db->timeout_ms && db->timeout_ms < own_ms)
 		own_ms = db->timeout_ms;
 	db->host_deadline_ms = loop_now_ms() + own_ms;
-	db->conn = PQconnectStartParams(keywords, values, 0);
+	db->conn = PQconnectStartParams(k.names, k.values, 0);
 	if (!db->conn) {
 		note_failure(db, "out of memory");
 		return false;
@@ -379,15 +154,11 @@ int
 db_connect_begin(struct db *db, struct verr *e)
 {
 	db_disconnect(db);
-	db_connect_release(db);
 	db->second_walk = false;
 	db->read_only_seen = false;
 	db->failure_kind = VERR_RETRY;
-	db->options = read_options(db, e);
-	if (!db->options)
+	if (db_hosts_read(db, e) == -1)
 		return -1;
-	if (read_hosts(db) == -1)
-		return verr_set(e, VERR_RETRY, "out of memory");
 	db->host = 0;
 	if (db->nhosts && !start_host(db) && !next_host(db))
 		db_disconnect(db);

@@ -121,17 +121,24 @@ int db_error_deadline(int64_t timeout_ms, struct verr *e);
 /* One line of libpq's text, without a trailing newline. */
 void db_error_text(struct buf *out, const char *text);
 
-/* --- db_connect.c ----------------------------------------------------- */
+/* --- db_hosts.c ------------------------------------------------------- */
 
 /* Is the connection string good?  -1 when not. */
-int db_connect_check(const struct db *db, struct verr *e);
+int db_hosts_check(const struct db *db, struct verr *e);
+/* Into db->options and db->hosts; names are looked up. */
+int db_hosts_read(struct db *db, struct verr *e);
+void db_hosts_release(struct db *db);
+/* Borrowed; NULL when it is not set. */
+const char *db_option(const struct db *db, const char *keyword);
+
+/* --- db_connect.c ----------------------------------------------------- */
+
 /* Begin a walk over the hosts; -1 when the connection string is no good. */
 int db_connect_begin(struct db *db, struct verr *e);
 /* One step; when it says FAILED `e` names every host and why. */
 enum db_connect_state db_connect_step(struct db *db, struct verr *e);
 /* The host being tried has used up its time. */
 void db_connect_expired(struct db *db);
-void db_connect_release(struct db *db);
 void db_disconnect(struct db *db);
 
 /* --- db_async.c ------------------------------------------------------- */
