@@ -88,6 +88,10 @@ synchronous() {
 	ha_survive both
 }
 
+@test "both postmasters killed: they are a pair again" {
+	ha_survive both-kill9
+}
+
 @test "a cable out: the node stops by itself, in again it is the standby" {
 	ha_survive cable
 }

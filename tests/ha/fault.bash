@@ -22,6 +22,7 @@ ha_faults() {
 	keepalived-kill moves  keepalived is killed
 	death           moves  everything on the node is killed
 	both            stays  everything on both is killed
+	both-kill9      stays  the postmasters of both are killed
 	cable           moves  the cable is out
 	silent          moves  the switch drops all, with the carrier there
 	between         moves  the nodes do not see each other, the client does
@@ -161,6 +162,7 @@ ha_fault() { # NAME N
 	case $1 in
 	kill9) kill -KILL "$(ha_postmaster "$n")" ;;
 	freeze) kill -STOP "$(ha_postmaster "$n")" ;;
+	both-kill9) kill -KILL "$(ha_postmaster 1)" "$(ha_postmaster 2)" ;;
 	stop) ha_ctl "$n" -m fast stop ;;
 	keepalived-stop) kill -TERM "$(ha_pid "$n" keepalived)" ;;
 	keepalived-kill) kill -KILL "$(ha_pid "$n" vrrp)" "$(ha_pid "$n" ka)" ;;
