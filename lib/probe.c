@@ -139,6 +139,7 @@ find(struct probe_result *r, enum probe_state state, const char *fmt,
 	vsnprintf(r->detail, sizeof(r->detail), fmt, ap);
 	/* One line: hints are for people at a prompt. */
 	r->detail[strcspn(r->detail, "\n")] = '\0';
+	utf8_trim(r->detail);
 }
 
 void

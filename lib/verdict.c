@@ -137,6 +137,10 @@ verdict_read(struct verdict *v, struct verr *e)
 	else
 		version = 0;
 	buf_release(&b);
+	/* It quotes what others said, and goes to a terminal. */
+	for (char *at = v->cause; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = '?';
 	if (!version)
 		return verr_set(e, VERR_NOTFOUND, "no verdict: '%s' is damaged",
 				path);

@@ -55,6 +55,9 @@ well() {
 	run -1 timeout 20 voip-health check
 	printf '\0\0\0\n' >"$verdict"
 	run -1 timeout 20 voip-health check
+	printf '1 %s 600000 unfit none 0 a\e[31mb\177c\n' "$(now_ms)" >"$verdict"
+	run -1 voip-health check
+	[ "$output" = 'voip-health: unfit: a?[31mb?c' ]
 	well
 	run -0 voip-health check
 	run -0 voip-health check --role=primary

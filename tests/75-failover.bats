@@ -152,6 +152,16 @@ received_all() {
 	[[ ${lines[1]} == *$'\tstandby\tready\t'*"process $pid does not answer" ]]
 }
 
+@test "explain tells a server that starts, or takes no sessions, from one that hangs" {
+	cluster_stop node2
+	cluster_start node2 hot_standby=off
+	run -0 --separate-stderr failover_on node2 \
+		--set "postgresql_data_directory=$cluster_base/node2" \
+		--set "failover_state_dir=$cluster_base/node2" explain
+	[[ $output == *"postgresql  starting: "*"not accepting connections"* ]]
+	[[ $output == *"PostgreSQL is starting or recovering here and answers nobody yet: wait"* ]]
+}
+
 @test "promote makes a standby writable on the next timeline, once" {
 	cluster_stop node1
 	# Until then it still receives, and promote would warn.
