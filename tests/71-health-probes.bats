@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # voip-health: the probes of PostgreSQL, Kamailio, FreeSWITCH, the machine and
 # the pair, and what they mean for the verdict.
-# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154 # a test is a subshell; service.bash
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154,SC2317 # a test is a subshell; service.bash
 
 setup_file() {
 	load helper

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # What an operator does with the pair: real keepalived and real PostgreSQL in
 # network namespaces; see ha.bash.
-# shellcheck disable=SC2154,SC2034 # ha.bash
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154 # a test is a subshell; ha.bash
 
 bats_require_minimum_version 1.5.0
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # voip-failover: what runs besides PostgreSQL, whom it tells, what it keeps of a
 # fault, and a node whose PostgreSQL is Patroni's.  No server, no peer.
-# shellcheck disable=SC2154 # service.bash
+# shellcheck disable=SC2030,SC2031,SC2154 # a test is a subshell; service.bash
 
 setup() {
 	load helper
