@@ -388,9 +388,16 @@ verify(struct ha_state *s, struct ha_state *peer, int64_t end, struct verr *e)
 	}
 }
 
+/* Draining may have taken longer than all that follows. */
+static int64_t
+half_time_from_now(void)
+{
+	return loop_now_ms() + conf_ms("switchover_time") / 2;
+}
+
 /* The follower of this node must not act meanwhile: under the lock. */
 static int
-begin(struct checks *c, struct ha_state *peer, int64_t end, struct verr *e)
+begin(struct checks *c, struct ha_state *peer, struct verr *e)
 {
 	struct ha_state *s = &c->o.state;
 	int lock = ha_lock(ASK_MS, e), rc;
@@ -410,7 +417,7 @@ begin(struct checks *c, struct ha_state *peer, int64_t end, struct verr *e)
 	if (rc == 0 && ha_journal_step(&j, "peer takes over", e) == -1)
 		rc = -1;
 	if (rc == 0)
-		taken = await_peer(peer, end);
+		taken = await_peer(peer, half_time_from_now());
 	else if (s->kept.fenced)
 		taken = look_at_peer(peer);
 	if (rc == 0 && taken == NOT_TAKEN)
@@ -432,16 +439,16 @@ begin(struct checks *c, struct ha_state *peer, int64_t end, struct verr *e)
 static int
 switch_over(struct checks *c, struct verr *e)
 {
-	int64_t start = loop_now_ms(), end = start + conf_ms("switchover_time");
+	int64_t start = loop_now_ms();
 	struct ha_state peer = { 0 }, own = { 0 };
 	struct buf b = BUF_INIT;
-	int rc = begin(c, &peer, end - (end - start) / 2, e);
+	int rc = begin(c, &peer, e);
 
 	/* What is left is the follower's. */
 	if (rc == 0)
 		log_event(LOG_LEVEL_INFO, "handed over", "to", peer.name, NULL);
 	if (rc == 0)
-		rc = verify(&own, &peer, end, e);
+		rc = verify(&own, &peer, half_time_from_now(), e);
 	if (rc == 0) {
 		buf_printf(&b,
 			   "%s: primary on timeline %" PRId64
