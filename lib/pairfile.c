@@ -200,7 +200,10 @@ pairfile_is_worse(const struct pairfile_peer *peer, bool primary,
 		{ peer->answers && s->pg != HA_PG_PRIMARY &&
 			  s->pg != HA_PG_STANDBY,
 		  "the peer's PostgreSQL does not answer" },
-		{ s->kept.fenced, "the peer is fenced" },
+		/* A standby that runs is promoted with the address, whatever
+		 * it was stopped as. */
+		{ s->kept.fenced && s->pg != HA_PG_STANDBY,
+		  "the peer is fenced" },
 		{ s->maintenance, "the peer is in maintenance" },
 		{ s->kept.vrrp == HA_VRRP_FAULT || s->kept.vrrp == HA_VRRP_STOP,
 		  "the peer's keepalived would not take the address" },

@@ -330,6 +330,9 @@ outcome_is() {
 	outcome_is "$moves" peer_says fit
 	# its stream ends with this server: that is no fault of its own
 	outcome_is "$moves" peer_says fit '"streaming":false'
+	# It waits for the address, to be promoted.
+	outcome_is "$moves" \
+		peer_says fit '"streaming":false,"kept":{"fenced":true}'
 	outcome_is "held: it stays where it is (database: simulated; held: the peer's PostgreSQL does not answer" \
 		peer_says fit '"pg":"stopped standby"'
 	outcome_is 'held: the peer is unfit as well' peer_says unfit
