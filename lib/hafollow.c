@@ -97,6 +97,9 @@ on_transition(int status, const struct buf *said, void *arg)
 	if (status == 0 &&
 	    (f->doing & (HA_ON_STALE | HA_ON_ISOLATED | HA_ON_PEER)))
 		still_end(f);
+	/* What succeeds leads on to what is next: the pause is over. */
+	if (status == 0 && f->failures)
+		loop_timer_set(f->loop, &f->tick, TICK_MS);
 	if (f->doing == HA_ON_TICK || f->doing == HA_ON_MASTER)
 		f->failures = status == 0 ? 0 : f->failures + 1;
 	if (status == 0 && f->doing == HA_ON_TICK)
@@ -153,6 +156,9 @@ follow_next(struct follow *f)
 	} else if (f->told != HA_VRRP_NONE) {
 		f->vrrp = f->told;
 		f->told = HA_VRRP_NONE;
+		/* A new word is a new beginning. */
+		f->failures = 0;
+		loop_timer_set(f->loop, &f->tick, TICK_MS);
 		start(f, ha_event_of(f->vrrp));
 	} else if (f->look_now) {
 		f->look_now = false;
