@@ -89,7 +89,7 @@ on_transition(int status, const struct buf *said, void *arg)
 {
 	struct follow *f = arg;
 
-	f->busy = false;
+	f->moving = NULL;
 	if (status == 0) {
 		buf_clear(&f->last);
 		buf_puts(&f->last, said->data);
@@ -117,13 +117,11 @@ start(struct follow *f, enum ha_event event)
 	struct verr e = VERR_INIT;
 
 	f->doing = event;
-	f->busy = true;
 	if (event != HA_ON_TICK && f->tending)
 		worker_kill(f->tending);
-	if (worker_start(f->loop, transition, f, on_transition, f, &e))
-		return;
-	log_error("%s", e.msg);
-	f->busy = false; /* the tick tries again */
+	f->moving = worker_start(f->loop, transition, f, on_transition, f, &e);
+	if (!f->moving) /* the tick tries again */
+		log_error("%s", e.msg);
 }
 
 /* It waited behind a long transition: whoever asked has given up, and may have
@@ -143,7 +141,7 @@ is_demanded(struct follow *f)
 void
 follow_next(struct follow *f)
 {
-	if (f->busy)
+	if (f->moving)
 		return;
 	if (is_demanded(f)) {
 		start(f, HA_ON_PEER);
@@ -172,7 +170,7 @@ take_word_of_others(struct follow *f)
 {
 	enum ha_vrrp last = pairfile_vrrp();
 
-	if (last != HA_VRRP_NONE && f->told == HA_VRRP_NONE && !f->busy)
+	if (last != HA_VRRP_NONE && f->told == HA_VRRP_NONE && !f->moving)
 		f->vrrp = last;
 }
 
@@ -196,7 +194,7 @@ on_tick(void *arg)
 	take_word_of_others(f);
 	follow_next(f);
 	/* It would wait for the lock, and whatever is said meanwhile for it. */
-	if (!f->busy && !f->tending)
+	if (!f->moving && !f->tending)
 		start(f, HA_ON_TICK);
 	loop_timer_set(f->loop, &f->tick, TICK_MS << doublings);
 }
@@ -210,6 +208,8 @@ stop(void *arg)
 
 	loop_timer_clear(f->loop, &f->tick);
 	loop_timer_clear(f->loop, &f->beat);
+	/* What it was at is done to its end, without us. */
+	worker_abandon(f->moving);
 	worker_abandon(f->witness);
 	worker_abandon(f->tending);
 	httpc_free(f->http);
@@ -247,7 +247,7 @@ remember(struct follow *f, struct verr *e)
 static bool
 busy(void *arg)
 {
-	return ((const struct follow *)arg)->busy;
+	return ((const struct follow *)arg)->moving;
 }
 
 static int

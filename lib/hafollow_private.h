@@ -38,17 +38,17 @@ struct follow {
 	struct buf line;
 	char said[128]; /* the line before */
 	unsigned char key[SECRET_KEY];
-	enum ha_vrrp told;   /* by keepalived, not yet acted upon */
-	enum ha_vrrp vrrp;   /* acted upon last */
-	enum ha_event doing; /* for the worker */
-	bool busy;
+	enum ha_vrrp told;     /* by keepalived, not yet acted upon */
+	enum ha_vrrp vrrp;     /* acted upon last */
+	enum ha_event doing;   /* for the worker */
+	struct worker *moving; /* it does it; NULL: nothing is done */
 	struct loop_timer tick;
 	struct worker *tending; /* to the services */
 	int tend_failures;      /* in a row */
 	int64_t tended_ms;
 	int failures; /* in a row: each doubles the pause */
 	struct question questions[QUESTIONS];
-	struct question *demand; /* to stop writing, waits for `busy` */
+	struct question *demand; /* to stop writing, waits for `moving` */
 	int64_t refused_ms;      /* when a refusal was told last */
 	unsigned refusals;       /* since then */
 	struct buf last;         /* our state as the last worker saw it */

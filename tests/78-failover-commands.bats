@@ -144,6 +144,10 @@ has_replayed() { # N LSN
 	[ "$(ha_sql "$1" "select pg_last_wal_replay_lsn() >= '$2'")" = t ]
 }
 
+has_no_more() { # N
+	[ "$(ha_sql "$1" "select count(*) from w where src = 'more'")" = 0 ]
+}
+
 # What a snapshot of yesterday does, or a disk that lied.
 @test "a standby that has more than its primary comes back by itself" {
 	local n lsn
@@ -175,8 +179,8 @@ has_replayed() { # N LSN
 	for n in 1 2; do
 		failover $n maintenance off
 	done
+	ha_await has_no_more 2
 	ha_await ha_is_standby 2
-	[ "$(ha_sql 2 "select count(*) from w where src = 'more'")" = 0 ]
 	[ "$(ha_primaries)" = 1 ]
 }
 
