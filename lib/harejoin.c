@@ -17,6 +17,7 @@
 #include "hajournal.h"
 #include "hakeep.h"
 #include "hanode.h"
+#include "hapeer.h"
 #include "hatorn.h"
 #include "log.h"
 #include "loop.h"
@@ -25,7 +26,10 @@
 #define COPY_MS   (INT64_C(24) * 3600 * 1000)
 #define STREAM_MS INT64_C(60000)
 #define POLL_MS   20
-#define CONF_MAX  ((size_t)1 << 20)
+/* The peer is asked meanwhile. */
+#define PEER_MS    INT64_C(1000)
+#define PEER_TRIES 2
+#define CONF_MAX   ((size_t)1 << 20)
 
 static const char *
 data_directory(void)
@@ -373,17 +377,45 @@ write_conninfo(struct verr *e)
 	return rc;
 }
 
+/* keepalived may need this node while it waits for one that is no primary any
+ * more, or is no more at all. */
+static int
+look_at_peer(int *in_vain, struct verr *e)
+{
+	struct verr why = VERR_INIT;
+	struct ha_state peer;
+
+	if (ha_peer_ask(HA_ASK_STATE, conf_ms("peer_timeout"), &peer, &why) ==
+	    -1) {
+		if (++*in_vain < PEER_TRIES)
+			return 0;
+		return verr_set(e, VERR_RETRY, "the peer: %.400s", why.msg);
+	}
+	*in_vain = 0;
+	if (peer.pg == HA_PG_PRIMARY || peer.pg == HA_PG_HUNG)
+		return 0;
+	return verr_set(e, VERR_RETRY, "the peer is a %s by now",
+			ha_state_role(&peer));
+}
+
 static int
 await_streaming(struct ha_state *s, struct verr *e)
 {
 	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000L };
 	int64_t end = loop_now_ms() + STREAM_MS;
+	int64_t ask = loop_now_ms() + PEER_MS;
+	int in_vain = 0;
 
 	for (;;) {
 		if (ha_state_look(s, STREAM_MS, e) == -1)
 			return -1;
 		if (s->pg == HA_PG_STANDBY && s->streaming)
 			return 0;
+		if (*conf_str("peer_address") && loop_now_ms() >= ask) {
+			if (look_at_peer(&in_vain, e) == -1)
+				return -1;
+			ask = loop_now_ms() + PEER_MS;
+		}
 		if (loop_now_ms() >= end)
 			return verr_set(e, VERR_RETRY,
 					"it does not stream from the peer: "

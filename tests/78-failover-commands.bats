@@ -193,6 +193,34 @@ tells_what_helps_there() {
 	[[ $(row 2 pair .detail) == *"run 'voip-failover rejoin --policy reclone' there"* ]]
 }
 
+drops_slot() { # N: its peer cannot stream
+	ha_sql "$1" "select pg_drop_replication_slot('node2')"
+	[ "$(ha_sql "$1" 'select count(*) from pg_replication_slots')" = 0 ]
+}
+
+waits_for_stream() {
+	tail -n 1 "$ha/n2/state/journal.jsonl" | grep -q '"step":"stream"'
+}
+
+@test "a node does not wait for a primary that is none any more" {
+	local n pid
+
+	ha_await ready
+	for n in 1 2; do
+		failover $n maintenance on --reason test --for 10m
+	done
+	ha_ctl 2 -m fast stop
+	ha_await drops_slot 1
+	failover 2 rejoin >"$ha/rejoin.out" 2>&1 &
+	pid=$!
+	ha_await waits_for_stream
+	failover 1 demote
+	n=0
+	wait "$pid" || n=$?
+	[ "$n" -eq 75 ]
+	grep -q 'the peer is a stopped standby by now' "$ha/rejoin.out"
+}
+
 @test "a rewind that was cut off: nothing starts there, a copy replaces it" {
 	local n
 
