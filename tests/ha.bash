@@ -39,6 +39,14 @@ for name in keepalived nftables; do
 done
 ha_client=10.77.0.1
 
+# A pipe that says nothing, to wait at; a process for each pause would be
+# thousands, and a shell that lives long loses one when the pids come again.
+[ -n "${ha_silence:-}" ] || exec {ha_silence}<> <(:)
+
+ha_pause() { # SECONDS
+	read -rt "$1" -u "$ha_silence" || :
+}
+
 # Nothing of the caller's may lead elsewhere, nor keep his descriptors open.
 ha_clean=(env -u PGHOST -u PGUSER -u PGDATABASE -u VOIP_DATABASE
 	-u VOIP_DATABASE_CONNECT_TIMEOUT)
@@ -351,7 +359,7 @@ ha_await() { # COMMAND...: until it succeeds
 			echo "in vain: $*" >&2
 			return 1
 		}
-		read -rt 0.03 <> <(:) || :
+		ha_pause 0.03
 	done
 }
 
@@ -448,7 +456,7 @@ ha_delete_network() {
 			[ "$SECONDS" -lt "$end" ]; do
 			# shellcheck disable=SC2086 # one word each
 			kill -KILL $pid 2>/dev/null
-			read -rt 0.03 <> <(:) || :
+			ha_pause 0.03
 		done
 		ip netns del "$(ha_ns "$n")"
 	done

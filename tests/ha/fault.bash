@@ -220,7 +220,7 @@ ha_end() { # NAME N
 	death) ha_boot "$n" ;;
 	suspend)
 		# Long enough for PostgreSQL to be held afterwards.
-		read -rt 3.5 <> <(:)
+		ha_pause 3.5
 		ha_signal_node "$n" CONT
 		;;
 	both) ha_boot 1 && ha_boot 2 ;;
@@ -282,7 +282,7 @@ ha_play() { # SEED COUNT
 	for ((i = 0; i < $2; i++)); do
 		n=$((1 + RANDOM % 2))
 		ha_tell_state $n "${words[RANDOM % 4]}"
-		read -rt "0.$((RANDOM % 4))1" <> <(:) || :
+		ha_pause "0.$((RANDOM % 4))1"
 	done
 	for n in 1 2; do
 		state=
