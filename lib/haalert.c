@@ -106,7 +106,8 @@ run(const char *const values[FIELDS])
 static const char *
 event_word(enum ha_event event)
 {
-	return ha_value_name(0, (size_t)__builtin_ctz((unsigned)event));
+	return ha_value_name(HA_FACT_EVENT,
+			     (size_t)__builtin_ctz((unsigned)event));
 }
 
 /*

@@ -10,9 +10,6 @@
 #include "hasteps.h"
 #include "out.h"
 
-/* Of ha_fact_name(). */
-enum { FACT_PG = 3, FACT_PEER = 5, FACT_WITNESS = 6 };
-
 int ha_dot, ha_steps_wanted;
 
 static int
@@ -87,9 +84,9 @@ explain_row(struct out *out, struct buf *b, const char *kind, const char *name,
 static const char *
 value_of(const struct ha_outcome *o, size_t fact, unsigned value)
 {
-	if (fact == FACT_PG && value == HA_PG_HUNG)
+	if (fact == HA_FACT_PG && value == HA_PG_HUNG)
 		return ha_state_role(&o->state);
-	if (fact == FACT_WITNESS && value == HA_WITNESS_NONE &&
+	if (fact == HA_FACT_WITNESS && value == HA_WITNESS_NONE &&
 	    *conf_str("witnesses"))
 		return "not asked";
 	return ha_value_name(fact, bit_of(value));
@@ -110,9 +107,9 @@ explain(struct ha_outcome *o, struct out *out, struct buf *b)
 	for (size_t i = 1; i < HA_FACTS; i++)
 		explain_row(out, b, "fact", ha_fact_name(i),
 			    value_of(o, i, values[i]),
-			    i == FACT_PEER && *o->peer_why  ? o->peer_why
-			    : i == FACT_PG && *o->state.why ? o->state.why
-							    : NULL);
+			    i == HA_FACT_PEER && *o->peer_why  ? o->peer_why
+			    : i == HA_FACT_PG && *o->state.why ? o->state.why
+							       : NULL);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
 		struct ha_outcome then = *o;
 		const struct ha_row *row;
@@ -121,7 +118,7 @@ explain(struct ha_outcome *o, struct out *out, struct buf *b)
 		ha_facts_want(&then);
 		row = ha_plan(&then.facts);
 		explain_row(out, b, "event",
-			    ha_value_name(0, bit_of(events[i])),
+			    ha_value_name(HA_FACT_EVENT, bit_of(events[i])),
 			    ha_action_word(row->action), row->why);
 	}
 	ha_advise(o, &advice);

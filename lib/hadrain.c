@@ -129,16 +129,28 @@ count_calls(long *calls, struct verr *e)
 	return count("drain_count", calls, e);
 }
 
-int
-ha_drain(struct ha_drained *left, struct verr *e)
+static void
+tell_left(const struct ha_drained *left)
 {
-	*left = (struct ha_drained){ 0 };
+	if (left->calls || left->records)
+		log_warning("%ld calls go on and will end, %ld records wait "
+			    "on this node",
+			    left->calls, left->records);
+}
+
+int
+ha_drain(struct verr *e)
+{
+	struct ha_drained left = { 0 };
+
 	if (run_quiet("drain_command", e) == -1 ||
-	    await_none(count_calls, conf_ms("drain_time"), &left->calls, e) ==
-		    -1)
+	    await_none(count_calls, conf_ms("drain_time"), &left.calls, e) ==
+		    -1 ||
+	    await_none(count_records, conf_ms("service_timeout"), &left.records,
+		       e) == -1)
 		return -1;
-	return await_none(count_records, conf_ms("service_timeout"),
-			  &left->records, e);
+	tell_left(&left);
+	return 0;
 }
 
 int
@@ -186,10 +198,8 @@ ha_drain_goes_on(void)
 		goes_on = true;
 	} else if (left.records && now - since < records_ms) {
 		goes_on = true;
-	} else if (left.calls || left.records) {
-		log_warning("%ld calls go on and will end, %ld records wait "
-			    "on this node",
-			    left.calls, left.records);
+	} else {
+		tell_left(&left);
 	}
 	if (!goes_on && ha_track(STARTED, 0, &e) == -1)
 		log_error("%s", e.msg);

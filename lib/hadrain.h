@@ -21,8 +21,8 @@ struct ha_drained {
 
 /* Now; calls are not counted when drain_count is empty. */
 int ha_drain_count(struct ha_drained *left, struct verr *e);
-/* Those that are left are no error. */
-int ha_drain(struct ha_drained *left, struct verr *e);
+/* Those that are left are logged, and no error. */
+int ha_drain(struct verr *e);
 int ha_drain_undo(struct verr *e);
 
 /*

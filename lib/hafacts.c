@@ -129,7 +129,7 @@ gather(enum ha_event event, bool brief, bool silent, struct ha_outcome *o,
 	o->asked_ms = verdict_now_ms();
 	if (!silent)
 		f->peer = look_at_peer(o);
-	if (f->peer & (HA_PEER_SILENT | HA_PEER_UNCLEAR))
+	if (f->peer & HA_PEER_UNHEARD)
 		f->witness = look_at_witnesses();
 	if (may_be_stray(f, &o->state) && ha_is_stray(&o->state))
 		f->pg = HA_PG_STRAY;

@@ -124,6 +124,13 @@ start(struct follow *f, enum ha_event event)
 		log_error("%s", e.msg);
 }
 
+static void
+end_pause(struct follow *f)
+{
+	f->failures = 0;
+	loop_timer_set(f->loop, &f->tick, TICK_MS);
+}
+
 /* It waited behind a long transition: whoever asked has given up, and may have
  * stopped writing itself. */
 static bool
@@ -155,8 +162,7 @@ follow_next(struct follow *f)
 		f->vrrp = f->told;
 		f->told = HA_VRRP_NONE;
 		/* A new word is a new beginning. */
-		f->failures = 0;
-		loop_timer_set(f->loop, &f->tick, TICK_MS);
+		end_pause(f);
 		start(f, ha_event_of(f->vrrp));
 	} else if (f->look_now) {
 		f->look_now = false;
@@ -179,9 +185,8 @@ follow_anew(struct follow *f)
 {
 	if (!f->failures)
 		return;
-	f->failures = 0;
+	end_pause(f);
 	f->look_now = true;
-	loop_timer_set(f->loop, &f->tick, TICK_MS);
 	follow_next(f);
 }
 

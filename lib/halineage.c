@@ -267,3 +267,15 @@ ha_lineage_fork(const struct ha_lineage *own, const struct ha_lineage *other,
 		*lsn = UINT64_MAX;
 	return 0;
 }
+
+int
+ha_lineage_part(struct ha_lineage *own, const char *directory, struct db *other,
+		uint64_t *lsn, size_t *place, struct verr *e)
+{
+	struct ha_lineage theirs;
+
+	if (ha_lineage_of_directory(own, directory, e) == -1 ||
+	    ha_lineage_of_server(&theirs, other, e) == -1)
+		return -1;
+	return ha_lineage_fork(own, &theirs, lsn, place, e);
+}

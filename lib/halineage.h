@@ -38,7 +38,7 @@ struct ha_lineage {
 	} timelines[HA_LINEAGE_MAX];
 };
 
-/* Of a server that is stopped, from its files. */
+/* From the files of a server, which need not run. */
 int ha_lineage_of_directory(struct ha_lineage *l, const char *directory,
 			    struct verr *e);
 /* Of a server that runs, primary or standby. */
@@ -52,6 +52,12 @@ int ha_lineage_of_server(struct ha_lineage *l, struct db *db, struct verr *e);
  */
 int
 ha_lineage_fork(const struct ha_lineage *own, const struct ha_lineage *other,
+		uint64_t *lsn, size_t *place, struct verr *e);
+
+/* The same of a stopped or a running server's directory, which `own` tells
+ * then, and of the server that `other` leads to. */
+int
+ha_lineage_part(struct ha_lineage *own, const char *directory, struct db *other,
 		uint64_t *lsn, size_t *place, struct verr *e);
 
 void ha_lsn_text(char text[HA_LSN_TEXT], uint64_t lsn);

@@ -32,6 +32,13 @@ begin(const char *order, const char *instead, struct ha_outcome *o,
 	return lock;
 }
 
+static const char *
+peer_word(const struct ha_outcome *o)
+{
+	return ha_value_name(HA_FACT_PEER,
+			     (size_t)__builtin_ctz(o->facts.peer));
+}
+
 /* An operator knows more than the table, but not that two may write. */
 static int
 promote(struct ha_outcome *o, const char *why, struct verr *e)
@@ -53,7 +60,7 @@ promote(struct ha_outcome *o, const char *why, struct verr *e)
 			"the peer is '%s': two would write\n"
 			"hint: 'voip-failover switchover' on the primary, or "
 			"'voip-failover fence' here first",
-			ha_value_name(5, (size_t)__builtin_ctz(o->facts.peer)));
+			peer_word(o));
 	/* It lives, and nobody knows whether it writes. */
 	if (o->facts.peer == HA_PEER_UNCLEAR &&
 	    o->facts.policy == HA_CONSISTENCY)
@@ -143,12 +150,11 @@ come_back(const char *policy, bool *was_standby, struct ha_outcome *o,
 		return ha_kept_save(&s->kept, e);
 	}
 	if (o->facts.peer != HA_PEER_PRIMARY && o->facts.peer != HA_PEER_NEWER)
-		return verr_set(
-			e, VERR_CONFLICT,
-			"there is nobody to come back to: the peer is "
-			"'%s'\n"
-			"hint: voip-failover explain",
-			ha_value_name(5, (size_t)__builtin_ctz(o->facts.peer)));
+		return verr_set(e, VERR_CONFLICT,
+				"there is nobody to come back to: the peer is "
+				"'%s'\n"
+				"hint: voip-failover explain",
+				peer_word(o));
 	if (s->pg == HA_PG_PRIMARY || s->pg == HA_PG_HUNG)
 		return verr_set(e, VERR_CONFLICT,
 				"PostgreSQL may still write here\n"

@@ -105,8 +105,22 @@ struct ha_facts {
 	enum ha_policy policy;
 };
 
-/* As many as struct ha_facts has members. */
-#define HA_FACTS 9
+/* The members of struct ha_facts, in their order. */
+enum ha_fact {
+	HA_FACT_EVENT,
+	HA_FACT_PAUSE,
+	HA_FACT_HELD,
+	HA_FACT_PG,
+	HA_FACT_MARK,
+	HA_FACT_PEER,
+	HA_FACT_WITNESS,
+	HA_FACT_FENCE,
+	HA_FACT_POLICY,
+	HA_FACTS,
+};
+
+/* Of the peer nothing is known that it said itself. */
+#define HA_PEER_UNHEARD (HA_PEER_SILENT | HA_PEER_UNCLEAR)
 
 struct ha_row {
 	unsigned facts[HA_FACTS]; /* sets of values, in their order */

@@ -71,7 +71,7 @@ tell_peer(struct out *out, const struct ha_outcome *o)
 		[PGREPORT_DETAIL] = detail,
 	};
 
-	if (o->facts.peer & (HA_PEER_SILENT | HA_PEER_UNCLEAR)) {
+	if (o->facts.peer & HA_PEER_UNHEARD) {
 		tell_no_peer(out, o);
 		return;
 	}

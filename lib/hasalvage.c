@@ -24,30 +24,16 @@
 /* --- looking ---------------------------------------------------------- */
 
 static int
-find_fork(const char *directory, struct db *other, struct ha_lineage *own,
-	  size_t *place, struct ha_salvage *s, struct verr *e)
-{
-	struct ha_lineage theirs;
-
-	if (ha_lineage_of_directory(own, directory, e) == -1 ||
-	    ha_lineage_of_server(&theirs, other, e) == -1)
-		return -1;
-	/* Not of this pair: nobody may take it for one that was salvaged. */
-	if (ha_lineage_fork(own, &theirs, &s->fork, place, e) == -1)
-		return -1;
-	s->timeline = own->timelines[own->count - 1].id;
-	return 0;
-}
-
-static int
 look(const char *directory, struct db *other, int64_t end_ms,
      struct ha_wal *wal, struct ha_salvage *s, struct verr *e)
 {
 	struct ha_lineage own;
 	size_t place;
 
-	if (find_fork(directory, other, &own, &place, s, e) == -1)
+	/* Not of this pair: nobody may take it for one that was salvaged. */
+	if (ha_lineage_part(&own, directory, other, &s->fork, &place, e) == -1)
 		return -1;
+	s->timeline = own.timelines[own.count - 1].id;
 	if (s->fork == UINT64_MAX)
 		return 0;
 	if (ha_wal_scan(wal, directory, &own, place, s->fork,

@@ -59,8 +59,7 @@ show_node(struct out *out, const char *kind, const struct ha_state *s)
 static bool
 is_unheard(const struct ha_outcome *o)
 {
-	return o->facts.peer &
-	       (HA_PEER_SILENT | HA_PEER_UNCLEAR | HA_PEER_NONE);
+	return o->facts.peer & (HA_PEER_UNHEARD | HA_PEER_NONE);
 }
 
 static void

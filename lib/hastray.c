@@ -6,29 +6,20 @@
 
 #define ASK_MS INT64_C(2000)
 
-/* The end of what both have had. */
-static int
-find_fork(uint64_t *fork, struct verr *e)
-{
-	struct ha_lineage own, other;
-	struct db *peer = ha_peer_connection(ASK_MS, e);
-	size_t place;
-	int rc = -1;
-
-	if (peer && ha_lineage_of_server(&other, peer, e) == 0 &&
-	    ha_lineage_of_directory(&own, conf_str("postgresql_data_directory"),
-				    e) == 0)
-		rc = ha_lineage_fork(&own, &other, fork, &place, e);
-	db_free(peer);
-	return rc;
-}
-
 bool
 ha_is_stray(const struct ha_state *s)
 {
 	struct verr ignored = VERR_INIT;
+	struct db *peer = ha_peer_connection(ASK_MS, &ignored);
+	struct ha_lineage own;
 	uint64_t fork, replayed;
+	size_t place;
+	bool stray =
+		peer && ha_lsn_read(s->lsn, &replayed) &&
+		ha_lineage_part(&own, conf_str("postgresql_data_directory"),
+				peer, &fork, &place, &ignored) == 0 &&
+		replayed > fork;
 
-	return ha_lsn_read(s->lsn, &replayed) &&
-	       find_fork(&fork, &ignored) == 0 && replayed > fork;
+	db_free(peer);
+	return stray;
 }

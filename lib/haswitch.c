@@ -280,15 +280,9 @@ static int
 hand_over(struct ha_journal *j, struct ha_state *s, struct verr *e)
 {
 	struct ha_state now = { 0 };
-	struct ha_drained left;
 
-	if (ha_journal_step(j, "drain", e) == -1 || ha_drain(&left, e) == -1)
-		return -1;
-	if (left.calls || left.records)
-		log_warning("%ld calls go on and will end, %ld records wait "
-			    "on this node",
-			    left.calls, left.records);
-	if (ha_journal_step(j, "stop services", e) == -1 ||
+	if (ha_journal_step(j, "drain", e) == -1 || ha_drain(e) == -1 ||
+	    ha_journal_step(j, "stop services", e) == -1 ||
 	    ha_duty_take(HA_DUTY_NONE, e) == -1)
 		return -1;
 	s->kept.fenced = true;

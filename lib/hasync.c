@@ -45,7 +45,7 @@ ha_sync_promote(struct db *db, const char *names, struct verr *e)
 static bool
 is_gone(const struct ha_facts *f, const struct ha_state *peer)
 {
-	if (!(f->peer & (HA_PEER_SILENT | HA_PEER_UNCLEAR)))
+	if (!(f->peer & HA_PEER_UNHEARD))
 		return !peer->streaming;
 	return f->witness == HA_WITNESS_SEEN ||
 	       (f->witness == HA_WITNESS_NONE && f->policy == HA_AVAILABILITY);

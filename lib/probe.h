@@ -99,6 +99,8 @@ void probe_label(char *to, size_t size, const char *text);
 void probe_value(struct probe_result *r, const char *metric, double value);
 void probe_labelled(struct probe_result *r, const char *metric,
 		    const char *label, const char *text, double value);
+/* A connection of the probe's own to what its setting says, see db_new(). */
+struct db *probe_connection(const struct probe *p, struct verr *e);
 /* Each word of the row's setting. */
 void probe_each_word(const struct probe *p, struct probe_result *r,
 		     void (*fn)(const char *word, struct probe_result *r));

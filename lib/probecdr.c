@@ -11,16 +11,9 @@ static struct db_result *
 ask(const struct probe *p, struct probe_result *r, const char *sql,
     enum probe_state state)
 {
-	const struct db_options o = {
-		.conninfo = conf_str(p->setting),
-		.role = "voip_health",
-		.session_attrs = "any",
-		.retry = DB_RETRY_NEVER,
-		.timeout_ms = p->timeout_ms,
-	};
 	struct db_result *rows = NULL;
 	struct verr e = VERR_INIT;
-	struct db *db = db_new(&o, &e);
+	struct db *db = probe_connection(p, &e);
 
 	if (!db || db_query(db, &rows, sql, 0, NULL, &e) == -1) {
 		/* No such table, or not for us: there are no CDRs here. */

@@ -8,8 +8,8 @@
 #include "db.h"
 #include "probe.h"
 
-static struct db *
-connection(const struct probe *p, struct verr *e)
+struct db *
+probe_connection(const struct probe *p, struct verr *e)
 {
 	/* A commit here must not wait for a standby that may be gone. */
 	static const char *const session[] = {
@@ -34,7 +34,7 @@ probe_database(const struct probe *p, struct probe_result *r)
 {
 	struct verr e = VERR_INIT;
 	struct db_server server = { 0 };
-	struct db *db = connection(p, &e);
+	struct db *db = probe_connection(p, &e);
 
 	if (!db || db_connect(db, &server, &e) == -1) {
 		probe_found(r, PROBE_FAILED, "%s", e.msg);
@@ -59,7 +59,7 @@ probe_write(const struct probe *p, struct probe_result *r)
 				  "'voip-health', 'writable')";
 	struct verr e = VERR_INIT;
 	struct db_server server = { 0 };
-	struct db *db = connection(p, &e);
+	struct db *db = probe_connection(p, &e);
 
 	if (!db || db_connect(db, &server, &e) == -1)
 		probe_found(r, PROBE_FAILED, "%s", e.msg);
@@ -228,7 +228,7 @@ probe_replication(const struct probe *p, struct probe_result *r)
 {
 	struct db_result *rows = NULL;
 	struct verr e = VERR_INIT;
-	struct db *db = connection(p, &e);
+	struct db *db = probe_connection(p, &e);
 
 	if (!db || pgnode_look(db, &r->node, &e) == -1 ||
 	    db_query(db, &rows, more_sql, 0, NULL, &e) == -1 ||

@@ -48,6 +48,17 @@ find_primary() {
 	ha_has_vip 1 || p=2 s=1
 }
 
+# Nothing is done by itself on either node, and again.
+pauses() {
+	failover 1 maintenance on --reason test --for 10m
+	failover 2 maintenance on --reason test --for 10m
+}
+
+goes_on() {
+	failover 1 maintenance off
+	failover 2 maintenance off
+}
+
 # The peer's keepalived has said BACKUP, its standby streams.
 ready() {
 	failover 1 switchover --dry-run
@@ -124,8 +135,7 @@ drain() {
 
 @test "a node comes back as a clone, and the old directory is kept" {
 	ha_await ready
-	run -0 failover 1 maintenance on --reason test --for 10m
-	run -0 failover 2 maintenance on --reason test --for 10m
+	pauses
 	run -1 failover 1 rejoin
 	[[ "$output" == *"there is nobody"* ]]
 	ha_ctl 2 -m fast stop
@@ -153,9 +163,7 @@ has_no_more() { # N
 	local n lsn
 
 	ha_await ready
-	for n in 1 2; do
-		failover $n maintenance on --reason test --for 10m
-	done
+	pauses
 	for n in 2 1; do
 		kill -TERM "$(ha_pid $n keepalived)"
 		ha_await grep -q '"vrrp":"STOP"' "$ha/n$n/state/state.json"
@@ -176,9 +184,7 @@ has_no_more() { # N
 		"$ha/n2/pg.log"
 	run -0 failover 2 explain
 	[[ "$output" == *"postgresql  stray standby"* ]]
-	for n in 1 2; do
-		failover $n maintenance off
-	done
+	goes_on
 	ha_await has_no_more 2
 	ha_await ha_is_standby 2
 	[ "$(ha_primaries)" = 1 ]
@@ -206,9 +212,7 @@ waits_for_stream() {
 	local n pid
 
 	ha_await ready
-	for n in 1 2; do
-		failover $n maintenance on --reason test --for 10m
-	done
+	pauses
 	ha_ctl 2 -m fast stop
 	ha_await drops_slot 1
 	failover 2 rejoin >"$ha/rejoin.out" 2>&1 &
@@ -225,9 +229,7 @@ waits_for_stream() {
 	local n
 
 	ha_await ready
-	for n in 1 2; do
-		failover $n maintenance on --reason test --for 10m
-	done
+	pauses
 	failover 1 demote
 	failover 2 promote
 	# As the real one does when the other server ends meanwhile.
@@ -244,9 +246,7 @@ waits_for_stream() {
 		run -1 failover 1 $n
 		[[ "$output" == *"left half rewound"*"rejoin --policy reclone"* ]]
 	done
-	for n in 1 2; do
-		failover $n maintenance off
-	done
+	goes_on
 	[ "$(row 1 marker .state)" = 'half rewound' ]
 	ha_await explains_what_helps
 	ha_await tells_what_helps_there

@@ -9,11 +9,7 @@ bats_require_minimum_version 1.5.0
 setup_file() {
 	load helper
 	load ha.bash
-	# A busy machine is late, and nobody who is late is dead.
-	ha_settings='peer_timeout=2s
-		witness_timeout=2s
-		rejoin_policy=reclone
-		rejoin_copies=99'
+	ha_settings=$ha_patient
 	ha_hasty=yes
 	ha_build
 }
