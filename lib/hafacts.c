@@ -18,6 +18,7 @@
 #define GLANCE_MS     INT64_C(20) /* voip-healthd has looked */
 /* From the facts to the deed: two small files are made durable. */
 #define FRESH_MS INT64_C(1000)
+#define IN_VAIN  2 /* questions, one after the other */
 
 /*
  * Whoever gets no answer at all takes the peer for dead, as its witnesses say.
@@ -39,6 +40,25 @@ look_at_peer(struct ha_outcome *o)
 					      : HA_PEER_UNCLEAR;
 	}
 	return ha_peer_of(&o->state, &o->peer);
+}
+
+/*
+ * Two questions in vain, each with its whole time and the last one just over,
+ * are a peer that is silent.  Less may be our own standing still: it gets the
+ * rest of the time of one, and never none.
+ */
+static bool
+is_silent(int64_t waited_ms)
+{
+	int64_t each = conf_ms("peer_timeout"), rest = each - waited_ms;
+	struct verr why = VERR_INIT;
+	struct ha_state ignored;
+
+	if (waited_ms == 0 || waited_ms >= IN_VAIN * each)
+		return waited_ms > 0;
+	return ha_peer_ask(HA_ASK_LEASE, rest < each / 4 ? each / 4 : rest,
+			   &ignored, &why) == -1 &&
+	       why.kind == VERR_RETRY;
 }
 
 static enum ha_witness
@@ -97,7 +117,7 @@ patience(enum ha_event event, const struct ha_kept *k)
 }
 
 static int
-gather(enum ha_event event, bool brief, bool silent, struct ha_outcome *o,
+gather(enum ha_event event, bool brief, int64_t waited_ms, struct ha_outcome *o,
        struct verr *e)
 {
 	struct ha_facts *f = &o->facts;
@@ -127,7 +147,7 @@ gather(enum ha_event event, bool brief, bool silent, struct ha_outcome *o,
 	if (ha_plan(f)->action == HA_DEMOTE)
 		return 0;
 	o->asked_ms = verdict_now_ms();
-	if (!silent)
+	if (!is_silent(waited_ms))
 		f->peer = look_at_peer(o);
 	if (f->peer & HA_PEER_UNHEARD)
 		f->witness = look_at_witnesses();
@@ -139,14 +159,14 @@ gather(enum ha_event event, bool brief, bool silent, struct ha_outcome *o,
 int
 ha_facts_gather(enum ha_event event, struct ha_outcome *o, struct verr *e)
 {
-	return gather(event, false, false, o, e);
+	return gather(event, false, 0, o, e);
 }
 
 int
-ha_facts_gather_now(enum ha_event event, bool silent, struct ha_outcome *o,
-		    struct verr *e)
+ha_facts_gather_now(enum ha_event event, int64_t waited_ms,
+		    struct ha_outcome *o, struct verr *e)
 {
-	return gather(event, true, silent, o, e);
+	return gather(event, true, waited_ms, o, e);
 }
 
 static const enum ha_event events[HA_VRRPS] = {

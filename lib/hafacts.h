@@ -31,9 +31,10 @@ enum ha_event ha_event_of(enum ha_vrrp vrrp);
 void ha_facts_want(struct ha_outcome *o);
 /*
  * For a transition: our own server is given less time to answer where it makes
- * no difference.  `silent`: as if the peer had been asked in vain.
+ * no difference.  `waited_ms`: so long the peer has been asked in vain
+ * by now, one question after the other.
  */
-int ha_facts_gather_now(enum ha_event event, bool silent, struct ha_outcome *o,
-			struct verr *e);
+int ha_facts_gather_now(enum ha_event event, int64_t waited_ms,
+			struct ha_outcome *o, struct verr *e);
 
 #endif

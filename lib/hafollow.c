@@ -27,8 +27,7 @@ transition(struct buf *out, void *arg)
 	const struct follow *f = arg;
 	struct verr e = VERR_INIT;
 	struct ha_outcome o = { 0 };
-	int rc = ha_transition(f->doing, f->vrrp, follow_peer_is_silent(f), &o,
-			       &e);
+	int rc = ha_transition(f->doing, f->vrrp, follow_waited_ms(f), &o, &e);
 
 	ha_alert(&o, rc == -1 ? &e : NULL);
 	if (rc == -1) {

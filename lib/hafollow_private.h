@@ -95,7 +95,9 @@ void question_answer(struct question *q, int status, const char *body);
 
 /* haisolated.c: the timer `beat`, and what is told to keepalived. */
 void follow_on_beat(void *arg);
-bool follow_peer_is_silent(const struct follow *f);
+/* How long the peer has let us wait: questions that were in vain, the last of
+ * them just over, and the one under way. */
+int64_t follow_waited_ms(const struct follow *f);
 void follow_tell_isolated(struct follow *f, bool isolated);
 
 /* hastill.c: at each beat; at the peer's answer (NULL: none); at the witnesses'

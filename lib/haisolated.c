@@ -11,8 +11,6 @@
 
 #define BEAT_MS   INT64_C(100)
 #define SILENT_MS INT64_C(1000) /* of a peer, for voip-healthd */
-#define ASK_MS    INT64_C(200)  /* of a node without the address */
-#define IN_VAIN   2             /* questions, one after the other */
 
 void
 follow_tell_isolated(struct follow *f, bool isolated)
@@ -127,16 +125,18 @@ ask_peer(struct follow *f)
 	buf_release(&request);
 }
 
-/*
- * One question that was in vain may be our own standing still; two, each with
- * its whole time and the last one just over, are the peer's.
- */
-bool
-follow_peer_is_silent(const struct follow *f)
+int64_t
+follow_waited_ms(const struct follow *f)
 {
-	return f->in_vain >= IN_VAIN &&
-	       loop_now_ms() - f->in_vain_ms <=
-		       ASK_MS + conf_ms("peer_timeout");
+	int64_t now = loop_now_ms(), each = conf_ms("peer_timeout"), waited = 0;
+
+	if (f->in_vain && now - f->in_vain_ms <= each + BEAT_MS)
+		waited = f->in_vain * each;
+	/* One that is over and was not seen to be is none in vain. */
+	if (*f->nonce)
+		waited +=
+			now - f->asked_ms < each ? now - f->asked_ms : each - 1;
+	return waited;
 }
 
 /* In the worker. */
@@ -186,13 +186,11 @@ follow_on_beat(void *arg)
 
 	loop_timer_set(f->loop, &f->beat, BEAT_MS);
 	still_on_beat(f);
+	ask_peer(f);
 	if (f->vrrp != HA_VRRP_MASTER && !f->isolated) {
 		f->heard_ms = f->seen_ms = loop_now_ms();
-		if (loop_now_ms() - f->asked_ms >= ASK_MS)
-			ask_peer(f);
 		return;
 	}
-	ask_peer(f);
 	if (f->witness || loop_now_ms() - f->heard_ms < BEAT_MS * 3 / 2 ||
 	    !*conf_str("witnesses"))
 		return;

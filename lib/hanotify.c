@@ -69,7 +69,7 @@ ha_cmd_notify(int argc, const char **argv, struct verr *e)
 				argv[2]);
 	if (tell(vrrp) == 1)
 		return 0;
-	rc = ha_transition(ha_event_of(vrrp), vrrp, false, &o, e);
+	rc = ha_transition(ha_event_of(vrrp), vrrp, 0, &o, e);
 	alert = ha_alert(&o, rc == -1 ? e : NULL);
 	if (alert)
 		waitpid(alert, NULL, 0);

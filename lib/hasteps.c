@@ -17,12 +17,15 @@
 #include "haresume.h"
 #include "hasync.h"
 #include "log.h"
+#include "loop.h"
 #include "pairfile.h"
 #include "pgcontrol.h"
 
 /* After asking the peer the facts are looked at again. */
 #define ROUNDS  4
 #define TEND_MS INT64_C(2000)
+/* Behind others' lock what was not heard of the peer became old. */
+#define OLD_MS INT64_C(100)
 
 /*
  * While the pair streams both remember its timeline, from which promotions are
@@ -179,9 +182,10 @@ clear_marker(struct ha_outcome *o, struct verr *e)
 }
 
 int
-ha_transition(enum ha_event event, enum ha_vrrp vrrp, bool silent,
+ha_transition(enum ha_event event, enum ha_vrrp vrrp, int64_t waited_ms,
 	      struct ha_outcome *o, struct verr *e)
 {
+	int64_t begun = loop_now_ms();
 	int lock, rc = -1;
 	bool ended = false;
 
@@ -190,9 +194,11 @@ ha_transition(enum ha_event event, enum ha_vrrp vrrp, bool silent,
 	lock = ha_lock(HA_LOCK_MS, e);
 	if (lock == -1)
 		return -1;
+	if (loop_now_ms() - begun > OLD_MS)
+		waited_ms = 0;
 	take_last_word(&event, &vrrp);
 	for (int round = 0; round < ROUNDS && !ended; round++) {
-		if (ha_facts_gather_now(event, silent, o, e) == -1 ||
+		if (ha_facts_gather_now(event, waited_ms, o, e) == -1 ||
 		    remember(o, vrrp, e) == -1)
 			break;
 		ha_facts_want(o);
@@ -201,6 +207,7 @@ ha_transition(enum ha_event event, enum ha_vrrp vrrp, bool silent,
 		    (keep_base(o, e) == -1 || clear_marker(o, e) == -1))
 			break;
 		ended = act(o, &rc, e);
+		waited_ms = 0;
 	}
 	if (!ended && rc == 0)
 		rc = verr_set(e, VERR_CONFLICT,

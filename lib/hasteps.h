@@ -16,9 +16,9 @@
  * `vrrp` is what keepalived said by the time this began.  What it has said
  * since, while others had the lock, counts instead.
  *
- * `silent`: the peer has just been asked in vain, and is not asked again.
+ * `waited_ms`: see ha_facts_gather_now().
  */
-int ha_transition(enum ha_event event, enum ha_vrrp vrrp, bool silent,
+int ha_transition(enum ha_event event, enum ha_vrrp vrrp, int64_t waited_ms,
 		  struct ha_outcome *o, struct verr *e);
 
 /*

@@ -163,6 +163,25 @@ peer_is() { # WORD...: in explain
 	peer_is 'silent: no answer'
 }
 
+@test "a peer that has not answered yet is not silent before its time" {
+	local peer worker
+	mkdir "$dir/peer"
+	VOIP_FAILOVER_STATE_DIR=$dir/peer VOIP_FAILOVER_FIFO=$dir/peer/fifo \
+		VOIP_HEALTH_DIR=$dir/peer follow
+	peer=$pid
+	kill -STOP "$peer"
+	VOIP_PEER_ADDRESS=$address \
+		VOIP_SERVICE_POSTGRESQL_START="touch $dir/begun" \
+		start_process voip-failover follow
+	wait_for pgrep -P "$pid"
+	worker=$(pgrep -P "$pid")
+	read -rt 0.3 <> <(:) || :
+	kill -0 "$worker"
+	[ ! -e "$dir/begun" ]
+	kill -CONT "$peer"
+	wait_for [ -e "$dir/begun" ]
+}
+
 # on WORD: as keepalived writes it.
 told() {
 	printf 'INSTANCE "voip" %s 200\n' "$@" >"$dir/run/fifo"
