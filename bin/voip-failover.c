@@ -2,6 +2,7 @@
 
 #include <popt.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "conf.h"
 #include "db.h"
@@ -161,6 +162,19 @@ static const struct opt_command commands[] = {
 };
 /* clang-format on */
 
+/* Whoever asks what a command would do does not want it done. */
+static int
+suits(const char *command, struct verr *e)
+{
+	if (!ha_dry_run || strcmp(command, "switchover") == 0)
+		return 0;
+	return verr_set(e, VERR_USAGE,
+			"--dry-run is for switchover, not for %s\n"
+			"hint: 'voip-failover explain' tells what is known "
+			"and what follows",
+			command);
+}
+
 int
 main(int argc, const char **argv)
 {
@@ -168,6 +182,7 @@ main(int argc, const char **argv)
 		.summary = "Which node is primary: show it, and see to it.",
 		.options = options,
 		.commands = commands,
+		.suits = suits,
 		.formats = true,
 	};
 

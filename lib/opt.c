@@ -329,6 +329,8 @@ dispatch(const struct opt_program *program, const char **args, struct verr *e)
 					"wrong arguments\n"
 					"hint: expected '%s%s%s'",
 					c->name, *c->args ? " " : "", c->args);
+		if (program->suits && program->suits(c->name, e) == -1)
+			return -1;
 		return c->run(n - 1, args + 1, e);
 	}
 	if (program->run)

@@ -47,6 +47,9 @@ struct opt_program {
 	 * none; argv is then all arguments.  NULL: that is a usage error.
 	 */
 	int (*run)(int argc, const char **argv, struct verr *e);
+	/* Whether the options that were given suit `command`, of the table,
+	 * which runs next; may be NULL. */
+	int (*suits)(const char *command, struct verr *e);
 	void (*more_help)(struct buf *b); /* after the options; may be NULL */
 	bool formats; /* takes --format, see out_format_from_options() */
 	/* Words that --format takes besides those of out.h, separated by

@@ -222,6 +222,17 @@ received_all() {
 	state_is node2 streaming
 }
 
+@test "what cannot be tried is refused with --dry-run, and not done" {
+	local command
+	for command in promote demote rejoin fence unfence \
+		'maintenance on --reason x' 'notify INSTANCE voip STOP 0'; do
+		# shellcheck disable=SC2086 # words
+		run -64 failover_on node2 --set peer_address= $command --dry-run
+		[[ $output == *"--dry-run is for switchover, not for ${command%% *}"* ]]
+	done
+	state_is node2 streaming
+}
+
 @test "wrong arguments are 64" {
 	run -64 failover_on node2 promote --wait -1
 	[[ $output == *'--wait takes 0 to 86400 seconds, not -1'* ]]
