@@ -105,7 +105,7 @@ pg() { # NODE SQL
 	for path in /replica /standby-leader /sync /async /quorum; do
 		code_is $path 503
 	done
-	for path in / /health /liveness /readiness; do
+	for path in / /health /liveness /readiness /cluster /history /metrics; do
 		[ "$(ask $path -X OPTIONS -o /dev/null -w '%{http_code}')" = 200 ]
 		[ "$(ask $path -I -o /dev/null -w '%{http_code}')" = 200 ]
 	done
