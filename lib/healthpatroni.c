@@ -426,6 +426,7 @@ health_patroni_metrics(struct buf *b, const struct health *h)
 		  "1 while no primary has the virtual address.",
 		  !health_is_primary(h) && !is_peer_leader(&peer) },
 		{ "failsafe_mode_is_active", "gauge", "0: there is none.", 0 },
+		{ "failover_priority", "gauge", "1: the nodes are alike.", 1 },
 		{ "postgres_timeline", "counter", "0 while it does not run.",
 		  node ? (double)node->timeline : 0 },
 		{ "dcs_last_seen", "gauge",

@@ -153,6 +153,7 @@ pg() { # NODE SQL
 	wait_for eval 'ask /metrics | grep -q "^freeswitch_sofia_gateway_call_in"'
 	ask /metrics >"$dir/metrics"
 	grep -qx 'voip_cluster_writers 1' "$dir/metrics"
+	grep -qx 'patroni_failover_priority{.*} 1' "$dir/metrics"
 	grep -qx 'freeswitch_uptime_seconds 93784.005006' "$dir/metrics"
 	grep -qx 'freeswitch_sofia_gateway_call_in{name="carrier1"} 17' "$dir/metrics"
 	grep -qx 'freeswitch_exporter_failed_scrapes 0' "$dir/metrics"
