@@ -16,7 +16,6 @@
 #include "verdict.h"
 
 #define DAEMON "voip-healthd"
-#define CONFIG "--config="
 /* Keepalived waits for one, and then for its signals. */
 #define DEADLINE_S 1
 
@@ -96,35 +95,72 @@ refuse(const char *argument)
 
 	verr_set(&e, VERR_USAGE,
 		 "check does not know '%s'\n"
-		 "hint: check [--role=primary] [--config=FILE]",
+		 "hint: check [--role=primary] [--config=FILE] "
+		 "[--set=NAME=VALUE]",
 		 argument);
 	return complain(&e);
 }
 
 static bool
-is_check(char **argv)
+has_word(char **argv, const char *word)
 {
 	for (char **a = argv + 1; *a; a++)
-		if (strcmp(*a, "check") == 0)
+		if (strcmp(*a, word) == 0)
 			return true;
 	return false;
+}
+
+/* These are answered the same whatever the command. */
+static bool
+is_question(char **argv)
+{
+	static const char *const questions[] = { "-h", "--help", "-V",
+						 "--version", "--show-config" };
+
+	for (size_t i = 0; i < sizeof(questions) / sizeof(*questions); i++)
+		if (has_word(argv, questions[i]))
+			return true;
+	return false;
+}
+
+/* "--name=value", or "--name" and "value", to which **a is moved; else NULL. */
+static const char *
+value_of(char ***a, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (strncmp(**a, name, len) != 0)
+		return NULL;
+	if ((**a)[len] == '=')
+		return **a + len + 1;
+	return (**a)[len] == '\0' && (*a)[1] ? *++*a : NULL;
 }
 
 int
 main(int argc, char **argv)
 {
 	bool must_be_primary = false;
+	struct verr e = VERR_INIT;
 
 	(void)argc;
-	if (!is_check(argv))
+	if (!has_word(argv, "check") || is_question(argv))
 		return become_daemon(argv);
 	for (char **a = argv + 1; *a; a++) {
-		if (strcmp(*a, "--role=primary") == 0)
-			must_be_primary = true;
-		else if (strncmp(*a, CONFIG, strlen(CONFIG)) == 0)
-			conf_set_file(*a + strlen(CONFIG));
-		else if (strcmp(*a, "check") != 0)
-			return refuse(*a);
+		char *argument = *a;
+		const char *value;
+
+		if ((value = value_of(&a, "--role"))) {
+			must_be_primary = strcmp(value, "primary") == 0;
+			if (!must_be_primary)
+				return refuse(argument);
+		} else if ((value = value_of(&a, "--config"))) {
+			conf_set_file(value);
+		} else if ((value = value_of(&a, "--set"))) {
+			if (conf_override(value, &e) == -1)
+				return complain(&e);
+		} else if (strcmp(argument, "check") != 0) {
+			return refuse(argument);
+		}
 	}
 	return check(must_be_primary);
 }

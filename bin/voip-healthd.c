@@ -7,6 +7,7 @@
 #include "opt.h"
 #include "service.h"
 
+static char *role;
 static char *simulated;
 static bool nagios;
 static int nagios_status; /* of the plugin: 0, 1 or 2 */
@@ -20,6 +21,8 @@ cmd_status(int argc, const char **argv, struct verr *e)
 
 	(void)argc;
 	(void)argv;
+	if (role)
+		return verr_set(e, VERR_USAGE, "--role is for check");
 	nagios = opt_format_word() && strcmp(opt_format_word(), "nagios") == 0;
 	if ((!nagios && out_format_from_options(&format, e) == -1) ||
 	    health_probe_all(&h, e) == -1 ||
@@ -40,6 +43,17 @@ cmd_status(int argc, const char **argv, struct verr *e)
 			v.cause);
 }
 
+/* It is here for --help: voip-health does it before it becomes this. */
+static int
+cmd_check(int argc, const char **argv, struct verr *e)
+{
+	(void)argc;
+	(void)argv;
+	return verr_set(e, VERR_USAGE,
+			"check is done by voip-health\n"
+			"hint: voip-health check");
+}
+
 static const struct service service = {
 	.routes = health_routes,
 	.listen_setting = "health_listen",
@@ -53,6 +67,9 @@ static struct service_face face;
 /* clang-format off */
 static const struct poptOption options[] = {
 	SERVICE_OPTIONS(face),
+	{ "role", '\0', POPT_ARG_STRING, &role, 0,
+	  "check: whether it is a writable primary with the address",
+	  "primary" },
 	{ "simulate", '\0', POPT_ARG_STRING, &simulated, 0,
 	  "status: as if a probe had that state", "PROBE=STATE" },
 	POPT_TABLEEND
@@ -60,6 +77,8 @@ static const struct poptOption options[] = {
 /* clang-format on */
 
 static const struct opt_command commands[] = {
+	{ "check", "", "whether the node is fit, as the service said last", 0,
+	  0, cmd_check },
 	{ "status", "", "print what each probe found (default)", 0, 0,
 	  cmd_status },
 	{ .name = NULL },

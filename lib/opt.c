@@ -65,6 +65,7 @@ struct options {
 	size_t count;
 	char *config;
 	char *format;
+	char format_help[80];
 	bool help;
 	bool version;
 	bool show_config;
@@ -130,6 +131,12 @@ options_init(struct options *o, const struct opt_program *program,
 	for (size_t i = 0; i < o->count; i++) {
 		struct poptOption *x = &o->table[i];
 
+		if (x->val == OPT_FORMAT && program->more_formats) {
+			snprintf(o->format_help, sizeof(o->format_help),
+				 "print table, tsv, csv, json, jsonl or %s",
+				 program->more_formats);
+			x->descrip = o->format_help;
+		}
 		if ((x->argInfo & POPT_ARG_MASK) == POPT_ARG_STRING && x->arg)
 			x->val = OPT_STRING + (int)i;
 	}

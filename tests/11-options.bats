@@ -130,6 +130,8 @@ hint: expected 'ms NAME'" ]
 	run -64 conf-tool --format=xml get proxy
 	[ "$output" = "conf-tool: unknown format 'xml'
 hint: table, tsv, csv, json or jsonl" ]
+	run -0 --separate-stderr conf-tool --help
+	[[ "$output" == *"print table, tsv, csv, json, jsonl or nagios"* ]]
 	run -0 conf-tool --format=nagios get proxy
 }
 

@@ -96,6 +96,25 @@ well() {
 	run -64 voip-health check --role=standby
 	[[ "$output" == "voip-health: check does not know '--role=standby'"* ]]
 	run -0 voip-health --role=primary check
+	run -64 voip-health check --role
+	run -64 voip-health check --set
+	run -64 voip-health check --set health_dir
+	run -64 voip-health --role=primary status
+	run -64 voip-healthd check
+}
+
+@test "check takes the options that the other commands take, and is in --help" {
+	well
+	run -0 voip-health check --role primary --config /dev/null
+	unset VOIP_HEALTH_DIR
+	run -0 voip-health --set "health_dir=$dir/run" check
+	run -1 voip-health check --set="health_dir=$dir"
+	[[ "$output" == *"cannot read '$dir/verdict'"* ]]
+	run -0 voip-health check --help
+	[[ "$output" == *$'\n'"  check "* ]]
+	[[ "$output" == *"--role=primary"*"check: "* ]]
+	[[ "$output" == *"json, jsonl or nagios"* ]]
+	run -0 voip-health check --version
 }
 
 @test "a directory without room keeps its verdict fresh, and a new one gets in" {
