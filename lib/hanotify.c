@@ -51,10 +51,19 @@ tell(enum ha_vrrp vrrp)
 	return rc;
 }
 
+/* After a split whoever keeps the address hears nothing but this. */
+static enum ha_vrrp
+meant(const char *word)
+{
+	if (strcmp(word, "MASTER_RX_LOWER_PRI") == 0)
+		return HA_VRRP_MASTER;
+	return ha_vrrp_from(word);
+}
+
 int
 ha_cmd_notify(int argc, const char **argv, struct verr *e)
 {
-	enum ha_vrrp vrrp = ha_vrrp_from(argv[2]);
+	enum ha_vrrp vrrp = meant(argv[2]);
 	struct ha_outcome o = { 0 };
 	pid_t alert;
 	int rc;

@@ -67,6 +67,15 @@ state() {
 	run -64 voip-failover notify INSTANCE
 }
 
+# What keepalived says to a node that keeps the address after a split.
+@test "a lower priority heard by the one with the address is MASTER again" {
+	run -1 voip-failover notify INSTANCE voip MASTER_RX_LOWER_PRI 200
+	is_told MASTER
+	[ "$(state .vrrp)" = MASTER ]
+	grep -q 'notify_master_rx_lower_pri ".* notify INSTANCE voip MASTER_RX_LOWER_PRI 0"' \
+		ha/keepalived-notify.conf
+}
+
 # keepalived starts them at the same time and does not wait.
 @test "of two that notify the one that was started last is right" {
 	printf 'BACKUP\n9000000000000000000\n' >"$dir/run/vrrp"
