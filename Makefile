@@ -1,4 +1,4 @@
-# make demo | make check | make check-chaos | make check-ha | make check-ha-long | make lint | make bench | make fuzz | make install
+# make demo | make check | make check-chaos | make check-ha | make check-ha-long | make lint | make bench | make fuzz | make install | make uninstall
 # V=1 shows the commands; DEVELOPER=1 makes warnings errors; SANITIZE=address,undefined builds and
 # tests in a folder of its own; check PG=18 tests on a PostgreSQL from npm.
 
@@ -62,7 +62,7 @@ SOURCES  := $(wildcard lib/*.[ch] bin/*.c tests/unit/*.[ch] tests/tool/*.c tests
 SHELL_SCRIPTS := etc/freeswitch/static-files tests/deps tests/check/pg18 .ci/run $(wildcard tests/*/run tests/*.bash tests/ha/*.bash)
 
 .PHONY: lint-format lint-cppcheck lint-shell lint-manuals lint-clang
-.PHONY: all tests check check-chaos check-ha check-ha-long demo bench fuzz lint install clean deps
+.PHONY: all tests check check-chaos check-ha check-ha-long demo bench fuzz lint install uninstall clean deps
 all: $(PROGRAMS)
 tests: all $(TESTBINS)
 deps:
@@ -165,27 +165,40 @@ $(BUILD)/%.analysed: %.c $(BUILD)/%.o
 	    --analyzer-output text $(CPPFLAGS_) -std=c11 $< -o /dev/null; \
 	fi && echo "$$sum" >$@
 
+# Samples and manuals name the places of this PREFIX, too.
+RELOCATE := -e 's|/usr/local/sbin|$(SBINDIR)|g' -e 's|/usr/local/bin|$(BINDIR)|g' \
+            -e 's|/usr/local/share/voip|$(DATADIR)|g' -e 's|/usr/local/lib/systemd/system|$(UNITDIR)|g'
+SAMPLES   = $(shell find etc ha -type f)
+UNITS    := $(wildcard etc/systemd/*.service etc/systemd/*.socket etc/systemd/*.timer)
+
 install: all
 	install -d $(addprefix $(DESTDIR),$(BINDIR) $(SBINDIR) $(MANDIR)/man1 $(MANDIR)/man5 \
-	    $(MANDIR)/man7 $(MANDIR)/man8 $(DATADIR)/etc $(UNITDIR))
+	    $(MANDIR)/man7 $(MANDIR)/man8 $(DATADIR) $(UNITDIR))
 	for p in $(notdir $(PROGRAMS)); do if [ -e man/$$p.1 ]; then d='$(BINDIR)'; \
 	else d='$(SBINDIR)'; fi; install -m 0755 $(BUILD)/bin/$$p "$(DESTDIR)$$d" || exit; done
-	for m in man/*.[1-8]; do install -m 0644 $$m "$(DESTDIR)$(MANDIR)/man$${m##*.}" || exit; done
+	for m in $(notdir $(wildcard man/*.[1-8])); do f="$(DESTDIR)$(MANDIR)/man$${m##*.}/$$m"; \
+	install -m 0644 man/$$m "$$f" && sed -i $(RELOCATE) "$$f" || exit; done
 	install -d "$(DESTDIR)$(COMPDIR)"
 	VOIP_CONFIG=/dev/null $(BUILD)/bin/voip-ext completion bash >"$(DESTDIR)$(COMPDIR)/voip-ext"
 	for p in $(filter-out voip-ext,$(notdir $(PROGRAMS))); do \
 	ln -sf voip-ext "$(DESTDIR)$(COMPDIR)/$$p" || exit; done
-	cp -R etc/. "$(DESTDIR)$(DATADIR)/etc"
-	install -d "$(DESTDIR)$(DATADIR)/ha"
-	cp -R ha/. "$(DESTDIR)$(DATADIR)/ha"
+	cp -R etc ha "$(DESTDIR)$(DATADIR)"
+	cd "$(DESTDIR)$(DATADIR)" && sed -i $(RELOCATE) $(SAMPLES)
 	for d in sysusers.d tmpfiles.d; do install -d "$(DESTDIR)$(PREFIX)/lib/$$d" && \
 	install -m 0644 etc/$$d/voip.conf "$(DESTDIR)$(PREFIX)/lib/$$d" || exit; done
-	for u in $(wildcard etc/systemd/*.service etc/systemd/*.socket etc/systemd/*.timer); do \
-	sed 's|/usr/local/sbin/|$(SBINDIR)/|; s|/usr/local/bin/|$(BINDIR)/|' $$u \
-	    >"$(DESTDIR)$(UNITDIR)/$${u##*/}" || exit; done
+	for u in $(UNITS); do sed $(RELOCATE) $$u >"$(DESTDIR)$(UNITDIR)/$${u##*/}" || exit; done
 	install -d "$(DESTDIR)$(UNITDIR)/kamailio.service.d"
 	install -m 0644 etc/systemd/kamailio.service.d/voip.conf \
 	    "$(DESTDIR)$(UNITDIR)/kamailio.service.d"
+
+# What install has put there, file by file; settings, keys, spool and state stay.
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(foreach p,$(notdir $(PROGRAMS)),$(BINDIR)/$p $(SBINDIR)/$p $(COMPDIR)/$p) \
+	    $(foreach m,$(notdir $(wildcard man/*.[1-8])),$(MANDIR)/man$(patsubst .%,%,$(suffix $m))/$m) \
+	    $(addprefix $(UNITDIR)/,$(notdir $(UNITS)) kamailio.service.d/voip.conf) \
+	    $(PREFIX)/lib/sysusers.d/voip.conf $(PREFIX)/lib/tmpfiles.d/voip.conf $(addprefix $(DATADIR)/,$(SAMPLES)))
+	@rmdir $(addprefix $(DESTDIR),$(UNITDIR)/kamailio.service.d \
+	    $(addprefix $(DATADIR)/,$(shell find etc ha -depth -type d)) $(DATADIR)) 2>/dev/null || :
 
 clean:
 	rm -rf build build-*
