@@ -97,3 +97,30 @@ migrations() {
 	run -0 voip-schema grant
 	[ "$(PGUSER=kamailio sql 'show search_path')" = kamailio ]
 }
+
+@test "pg_ident.conf lets root run each program that has a role" {
+	local program role count=0
+	for program in "$BATS_TEST_DIRNAME"/../bin/*.c; do
+		role=$(basename "$program" .c | tr - _)
+		grep -q "'$role'" "$BATS_TEST_DIRNAME/../sql/cluster.sql" ||
+			continue
+		echo "$role"
+		grep -qE "^voip +root +$role\$" \
+			"$BATS_TEST_DIRNAME/../etc/postgresql/pg_ident.conf"
+		count=$((count + 1))
+	done
+	[ "$count" -gt 5 ]
+}
+
+@test "pg_ident.conf lets the user of each unit be the role that the unit names" {
+	local unit user role count=0
+	for unit in "$BATS_TEST_DIRNAME"/../etc/systemd/voip-*.service; do
+		user=$(sed -n 's/^User=//p' "$unit")
+		role=$(sed -n 's/^Environment=PGUSER=//p' "$unit")
+		echo "$unit: $user $role"
+		grep -qE "^voip +$user +$role\$" \
+			"$BATS_TEST_DIRNAME/../etc/postgresql/pg_ident.conf"
+		count=$((count + 1))
+	done
+	[ "$count" -gt 5 ]
+}
