@@ -75,6 +75,8 @@ cmd_promote(int argc, const char **argv, struct verr *e)
 	struct pgnode node;
 	struct db *db;
 	int64_t start_ms = loop_now_ms();
+	char text[sizeof(node.name) + 128];
+	struct ha_told told = { .name = node.name, .text = text };
 	bool was_primary;
 	int status = -1;
 
@@ -101,18 +103,22 @@ cmd_promote(int argc, const char **argv, struct verr *e)
 	if (pgnode_promote(db, &node, wait_seconds * INT64_C(1000), e) == -1)
 		goto out;
 	if (was_primary)
-		printf("%s: primary already, timeline %lld\n", node.name,
-		       (long long)node.timeline);
+		snprintf(text, sizeof(text),
+			 "%s: primary already, timeline %lld", node.name,
+			 (long long)node.timeline);
 	else if (!node.primary)
-		printf("%s: asked to promote\n", node.name);
+		snprintf(text, sizeof(text), "%s: asked to promote", node.name);
 	else
-		printf("%s: promoted, timeline %lld, writable after %.3f s\n",
-		       node.name, (long long)node.timeline,
-		       (double)(loop_now_ms() - start_ms) / 1000);
+		snprintf(text, sizeof(text),
+			 "%s: promoted, timeline %lld, writable after %.3f s",
+			 node.name, (long long)node.timeline,
+			 (double)(loop_now_ms() - start_ms) / 1000);
 	if (node.primary && *node.sync_standbys)
 		log_warning("commits wait for synchronous_standby_names '%s'",
 			    node.sync_standbys);
-	status = 0;
+	told.role = node.primary ? "primary" : "standby";
+	told.timeline = node.timeline;
+	status = ha_tell(&told, 1, e);
 out:
 	db_free(db);
 	return status;

@@ -20,14 +20,66 @@
 
 const char *ha_policy, *ha_for, *ha_reason;
 
-/* One line of what came of it. */
 static int
-say(struct buf *b, int rc, struct verr *e)
+tell_lines(const struct ha_told *told, size_t n, struct verr *e)
 {
-	buf_putc(b, '\n');
+	struct buf b = BUF_INIT;
+	int rc;
+
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&b, "%s\n", told[i].text);
+	rc = buf_failed(&b) ? verr_set(e, VERR_RETRY, "out of memory")
+			    : out_verbatim(b.data, b.len, e);
+	buf_release(&b);
+	return rc;
+}
+
+int
+ha_tell(const struct ha_told *told, size_t n, struct verr *e)
+{
+	static const struct out_column columns[] = {
+		{ "name", OUT_TEXT },
+		{ "role", OUT_TEXT },
+		{ "timeline", OUT_NUMBER },
+		{ "detail", OUT_TEXT },
+	};
+	enum out_format format;
+	struct out *out;
+
+	if (out_format_from_options(&format, e) == -1)
+		return -1;
+	if (format == OUT_TABLE)
+		return tell_lines(told, n, e);
+	out = out_begin(stdout, format, columns, 4, e);
+	if (!out)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		char timeline[24];
+		const char *values[] = { told[i].name, told[i].role,
+					 told[i].timeline ? timeline : NULL,
+					 told[i].text };
+
+		snprintf(timeline, sizeof(timeline), "%" PRId64,
+			 told[i].timeline);
+		out_row(out, values);
+	}
+	return out_end(out, e);
+}
+
+/* What came of it, `b` is released. */
+static int
+say(struct buf *b, const struct ha_state *s, const char *role, int rc,
+    struct verr *e)
+{
+	struct ha_told told = { .role = role, .text = b->data };
+
+	if (s) {
+		told.name = s->name;
+		told.timeline = s->timeline;
+	}
 	if (rc == 0)
 		rc = buf_failed(b) ? verr_set(e, VERR_RETRY, "out of memory")
-				   : out_verbatim(b->data, b->len, e);
+				   : ha_tell(&told, 1, e);
 	buf_release(b);
 	return rc;
 }
@@ -49,7 +101,7 @@ ha_cmd_promote(struct verr *e)
 	if (!was_primary)
 		buf_printf(&b, ", all done after %.3f s",
 			   (double)(loop_now_ms() - start) / 1000);
-	return say(&b, 0, e);
+	return say(&b, &o.state, "primary", 0, e);
 }
 
 int
@@ -73,7 +125,7 @@ ha_cmd_rejoin(int argc, const char **argv, struct verr *e)
 			   o.state.name,
 			   was_standby ? "a standby already" : "standby again",
 			   o.state.timeline, o.state.upstream);
-	return say(&b, rc, e);
+	return say(&b, &o.state, "standby", rc, e);
 }
 
 int
@@ -93,7 +145,7 @@ ha_cmd_fence(int argc, const char **argv, struct verr *e)
 			   by_command ? "the fence command says that the peer "
 					"is stopped"
 				      : "the peer says that it has stopped");
-	return say(&b, rc, e);
+	return say(&b, NULL, NULL, rc, e);
 }
 
 int
@@ -110,7 +162,7 @@ ha_cmd_unfence(int argc, const char **argv, struct verr *e)
 		buf_printf(&b,
 			   "%s: may start as a primary, unless the peer is one",
 			   o.state.name);
-	return say(&b, rc, e);
+	return say(&b, &o.state, NULL, rc, e);
 }
 
 /* "90", "30m", "1h", "2d" */
@@ -160,7 +212,7 @@ begin_maintenance(struct verr *e)
 		   "maintenance for %" PRId64
 		   " s: nothing is promoted, stopped or brought back by itself",
 		   seconds);
-	return say(&b, rc, e);
+	return say(&b, NULL, NULL, rc, e);
 }
 
 int
@@ -182,7 +234,7 @@ ha_cmd_maintenance(int argc, const char **argv, struct verr *e)
 	    (was_so && ha_journal_note(&kept, "maintenance off", "", e) == -1))
 		return -1;
 	buf_puts(&b, was_so ? "maintenance ends" : "there was no maintenance");
-	return say(&b, 0, e);
+	return say(&b, NULL, NULL, 0, e);
 }
 
 /* A start in between would find half of it. */

@@ -6,7 +6,21 @@
 #ifndef HAOPERATE_H
 #define HAOPERATE_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "verr.h"
+
+/* What came of a command, of one node. */
+struct ha_told {
+	const char *name; /* of the node, or NULL */
+	const char *role; /* that it has now, or NULL */
+	const char *text; /* for people, a line without its end */
+	int64_t timeline; /* 0: none */
+};
+
+/* A line each, or with --format a row each. */
+int ha_tell(const struct ha_told *told, size_t n, struct verr *e);
 
 /* Their options. */
 extern const char *ha_policy; /* --policy */

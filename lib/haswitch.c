@@ -15,6 +15,7 @@
 #include "hafacts.h"
 #include "hajournal.h"
 #include "hanode.h"
+#include "haoperate.h"
 #include "hapatroni.h"
 #include "hapeer.h"
 #include "haresume.h"
@@ -431,11 +432,31 @@ begin(struct checks *c, struct ha_state *peer, struct verr *e)
 }
 
 static int
+tell_outcome(const struct ha_state *peer, const struct ha_state *own,
+	     int64_t ms, struct verr *e)
+{
+	char texts[3][sizeof(peer->name) + 64];
+	const struct ha_told told[] = {
+		{ peer->name, "primary", texts[0], peer->timeline },
+		{ own->name, "standby", texts[1], own->timeline },
+		{ NULL, NULL, texts[2], 0 },
+	};
+
+	snprintf(texts[0], sizeof(texts[0]),
+		 "%s: primary on timeline %" PRId64 ", with the address",
+		 peer->name, peer->timeline);
+	snprintf(texts[1], sizeof(texts[1]), "%s: its standby, streams",
+		 own->name);
+	snprintf(texts[2], sizeof(texts[2]), "both say so after %.3f s",
+		 (double)ms / 1000);
+	return ha_tell(told, 3, e);
+}
+
+static int
 switch_over(struct checks *c, struct verr *e)
 {
 	int64_t start = loop_now_ms();
 	struct ha_state peer = { 0 }, own = { 0 };
-	struct buf b = BUF_INIT;
 	int rc = begin(c, &peer, e);
 
 	/* What is left is the follower's. */
@@ -443,18 +464,8 @@ switch_over(struct checks *c, struct verr *e)
 		log_event(LOG_LEVEL_INFO, "handed over", "to", peer.name, NULL);
 	if (rc == 0)
 		rc = verify(&own, &peer, half_time_from_now(), e);
-	if (rc == 0) {
-		buf_printf(&b,
-			   "%s: primary on timeline %" PRId64
-			   ", with the address\n%s: its standby, streams\n"
-			   "both say so after %.3f s\n",
-			   peer.name, peer.timeline, own.name,
-			   (double)(loop_now_ms() - start) / 1000);
-		rc = buf_failed(&b) ? verr_set(e, VERR_RETRY, "out of memory")
-				    : out_verbatim(b.data, b.len, e);
-	}
-	buf_release(&b);
-	return rc;
+	return rc == -1 ? -1
+			: tell_outcome(&peer, &own, loop_now_ms() - start, e);
 }
 
 int

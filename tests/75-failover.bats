@@ -175,6 +175,8 @@ received_all() {
 	[ "$output" = 'primary writable 2' ]
 	run -0 failover_on node2 promote
 	[ "$output" = 'node2: primary already, timeline 2' ]
+	run -0 failover_on node2 promote --format json
+	[ "$(jq -c . <<<"$output")" = '[{"name":"node2","role":"primary","timeline":2,"detail":"node2: primary already, timeline 2"}]' ]
 }
 
 @test "promote warns when the old primary still sends" {

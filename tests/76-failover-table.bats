@@ -197,6 +197,8 @@ is_told() {
 	[ "${lines[-1]}" = "maintenance ends" ]
 	run -0 voip-failover maintenance off
 	[ "$output" = "there was no maintenance" ]
+	run -0 voip-failover maintenance off --format jsonl
+	[ "$output" = '{"name":null,"role":null,"timeline":null,"detail":"there was no maintenance"}' ]
 	[ "$(journal '.event == "note"' .action)" = \
 		$'maintenance on\nmaintenance off' ]
 }

@@ -141,7 +141,9 @@ drain() {
 	ha_ctl 2 -m fast stop
 	run -0 failover 2 rejoin --policy reclone
 	[[ "$output" == *"node2: standby again, timeline 1, receives from"* ]]
-	run -0 failover 2 rejoin --policy reclone
+	run -0 --separate-stderr failover 2 rejoin --policy reclone -f json
+	[ "$(jq -r '.[0] | .name, .role' <<<"$output" | paste -sd' ')" = \
+		'node2 standby' ]
 	[[ "$output" == *"a standby already"* ]]
 	[ "$(find "$ha/disk2" -maxdepth 1 -name 'data.*' | wc -l)" = 1 ]
 	ha_ctl 2 -m fast stop
