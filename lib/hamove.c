@@ -31,6 +31,29 @@ tell_timeline(const struct ha_state *s, struct verr *e)
 	return ha_track("timeline", worth, e);
 }
 
+static int64_t
+patience(const struct ha_outcome *o)
+{
+	return o->state.pg == HA_PG_HUNG ? HUNG_PATIENCE : KILL_PATIENCE;
+}
+
+/*
+ * The disk of the state is full, or not ours.  Whoever has the address waits
+ * for the end of writing, not for the marker: without it this node is as after
+ * a crash, and the demotion is done anew until it can be kept.
+ */
+static int
+stop_without_marker(const struct ha_outcome *o, struct verr *e)
+{
+	struct verr why = VERR_INIT;
+
+	if (pg_kill(patience(o), &why) == -1) {
+		log_error("%s", why.msg);
+		return -1;
+	}
+	return verr_wrap(e, "PostgreSQL is stopped, and that cannot be kept");
+}
+
 int
 ha_move_demote(struct ha_outcome *o, const char *why, struct verr *e)
 {
@@ -45,9 +68,8 @@ ha_move_demote(struct ha_outcome *o, const char *why, struct verr *e)
 	k->trusted = k->wanted = false;
 	if (ha_journal_begin(&j, k, HA_DEMOTE, why, e) == -1 ||
 	    ha_journal_step(&j, "stop postgresql", e) == -1)
-		return -1;
-	rc = pg_kill(o->state.pg == HA_PG_HUNG ? HUNG_PATIENCE : KILL_PATIENCE,
-		     e);
+		return stop_without_marker(o, e);
+	rc = pg_kill(patience(o), e);
 	if (rc == 0)
 		rc = pg_mark_standby(e);
 	if (rc == 0)

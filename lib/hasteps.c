@@ -181,6 +181,22 @@ clear_marker(struct ha_outcome *o, struct verr *e)
 	return ha_kept_save(&s->kept, e);
 }
 
+/* -1: this node cannot keep what it knows; the row is found all the same. */
+static int
+decide(struct ha_outcome *o, enum ha_event event, enum ha_vrrp vrrp,
+       struct verr *e)
+{
+	int rc = remember(o, vrrp, e);
+
+	ha_facts_want(o);
+	o->row = ha_plan(&o->facts);
+	if (rc == 0 && event == HA_ON_TICK)
+		rc = keep_base(o, e);
+	if (rc == 0 && event == HA_ON_TICK)
+		rc = clear_marker(o, e);
+	return rc;
+}
+
 int
 ha_transition(enum ha_event event, enum ha_vrrp vrrp, int64_t waited_ms,
 	      struct ha_outcome *o, struct verr *e)
@@ -198,13 +214,13 @@ ha_transition(enum ha_event event, enum ha_vrrp vrrp, int64_t waited_ms,
 		waited_ms = 0;
 	take_last_word(&event, &vrrp);
 	for (int round = 0; round < ROUNDS && !ended; round++) {
-		if (ha_facts_gather_now(event, waited_ms, o, e) == -1 ||
-		    remember(o, vrrp, e) == -1)
+		rc = -1;
+		if (ha_facts_gather_now(event, waited_ms, o, e) == -1)
 			break;
-		ha_facts_want(o);
-		o->row = ha_plan(&o->facts);
-		if (event == HA_ON_TICK &&
-		    (keep_base(o, e) == -1 || clear_marker(o, e) == -1))
+		rc = decide(o, event, vrrp, e);
+		/* Nothing is begun that cannot be kept, but for the end of
+		 * writing: the peer may wait for it. */
+		if (rc == -1 && o->row->action != HA_DEMOTE)
 			break;
 		ended = act(o, &rc, e);
 		waited_ms = 0;

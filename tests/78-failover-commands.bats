@@ -359,3 +359,19 @@ writes_on() { # N: more than it had
 	find_primary
 	[ "$(ha_lost $p)" -eq 0 ]
 }
+
+@test "a primary that cannot keep its state stops all the same, and comes back" {
+	ha_await ready
+	ha_write
+	chmod 555 "$ha/n1/state"
+	ha_fault keepalived-stop 1
+	ha_await ha_written_by 2
+	run -2 ha_answers 1
+	grep -q 'PostgreSQL is stopped, and that cannot be kept' \
+		"$ha/n1/failover.log"
+	chmod 755 "$ha/n1/state"
+	ha_end keepalived-stop 1
+	ha_await ha_is_settled
+	ha_stop_writing
+	ha_one_writer
+}
