@@ -52,11 +52,16 @@ read_vrrp(int64_t *order)
 static int
 write_vrrp(enum ha_vrrp vrrp, int64_t order, struct verr *e)
 {
+	struct verr full = VERR_INIT;
 	char path[4096], text[64];
 
 	path_of(path, sizeof(path), "vrrp");
 	snprintf(text, sizeof(text), "%s\n%" PRId64 "\n", ha_vrrp_word(vrrp),
 		 order);
+	if (file_replace(path, text, strlen(text), 0644, false, &full) == 0)
+		return 0;
+	/* No word is better than one that has passed; and that makes room. */
+	unlink(path);
 	return file_replace(path, text, strlen(text), 0644, false, e);
 }
 

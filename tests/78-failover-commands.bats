@@ -375,3 +375,34 @@ writes_on() { # N: more than it had
 	ha_stop_writing
 	ha_one_writer
 }
+
+# A file system of 64 kB without a free byte.
+full_disk() { # DIRECTORY
+	mount -t tmpfs -o size=64k,mode=755 voip-ha "$1"
+	chown postgres:postgres "$1"
+	fill "$1"
+}
+
+fill() { # DIRECTORY
+	until [ "$(stat -f -c %a "$1")" = 0 ]; do
+		dd if=/dev/zero bs=4k count=1 >>"$1/fill" 2>/dev/null || :
+	done
+}
+
+@test "a word of keepalived that finds no room leaves no older one" {
+	local word
+
+	ha_await ready
+	mkdir "$ha/full"
+	mount -t tmpfs -o size=64k,mode=755 voip-ha "$ha/full"
+	chown postgres:postgres "$ha/full"
+	failover 2 --set health_dir="$ha/full" notify INSTANCE voip FAULT 100 ||
+		:
+	fill "$ha/full"
+	failover 2 --set health_dir="$ha/full" notify INSTANCE voip BACKUP 100 ||
+		:
+	word=$(head -n 1 "$ha/full/vrrp")
+	umount "$ha/full"
+	rmdir "$ha/full"
+	[ "$word" = BACKUP ]
+}
