@@ -143,8 +143,9 @@ gather(enum ha_event event, bool brief, int64_t waited_ms, struct ha_outcome *o,
 						    : HA_FENCE_NONE,
 		.policy = available ? HA_AVAILABILITY : HA_CONSISTENCY,
 	};
-	/* Whoever must stop does not wait for others' words. */
-	if (ha_plan(f)->action == HA_DEMOTE)
+	/* Whoever must stop does not wait for others' words; an operator does,
+	 * and what he may do hangs on them. */
+	if (brief && ha_plan(f)->action == HA_DEMOTE)
 		return 0;
 	o->asked_ms = verdict_now_ms();
 	if (!is_silent(waited_ms))

@@ -406,3 +406,17 @@ fill() { # DIRECTORY
 	rmdir "$ha/full"
 	[ "$word" = BACKUP ]
 }
+
+@test "a demotion that was cut off asks the peer before an operator's word" {
+	ha_await ready
+	kill -KILL "$(ha_pid 2 failover)"
+	ha_ctl 2 -m fast stop
+	sed -i 's/"vrrp":"[A-Z]*"/"vrrp":"FAULT"/
+		s/"held":false/"held":true/; s/"fenced":false/"fenced":true/' \
+		"$ha/n2/state/state.json"
+	chown postgres:postgres "$ha/n2/state/state.json"
+	[ "$(row 2 next .state)" = demote ]
+	[ "$(row 2 peer .name,.role,.state)" = "node1 primary writable" ]
+	run -1 failover 2 unfence
+	[[ "$output" == *"the peer is a primary, or may be one"* ]]
+}
