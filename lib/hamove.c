@@ -211,6 +211,22 @@ ha_move_promote(struct ha_outcome *o, const char *why, struct verr *e)
 	return rc;
 }
 
+/* Somebody dropped it, or peer_slot is set since: PostgreSQL would wait for it
+ * for ever. */
+static void
+mend_slot(const struct ha_outcome *o)
+{
+	struct verr why = VERR_INIT;
+	struct db *db;
+
+	if (o->facts.peer != HA_PEER_STANDBY || o->peer.streaming)
+		return;
+	db = ha_node_connection(LOOK_MS, &why);
+	if (!db || make_slot(db, &why) == -1)
+		log_warning("slot of the peer: %s", why.msg);
+	db_free(db);
+}
+
 int
 ha_move_hold(struct ha_outcome *o, const char *why, struct verr *e)
 {
@@ -218,8 +234,10 @@ ha_move_hold(struct ha_outcome *o, const char *why, struct verr *e)
 	struct ha_journal j;
 	int rc;
 
-	if ((o->facts.event == HA_ON_TICK || k->held) && !k->fenced)
+	if ((o->facts.event == HA_ON_TICK || k->held) && !k->fenced) {
+		mend_slot(o);
 		return tell_timeline(&o->state, e);
+	}
 	/* Fenced: it was about to be stopped, and was not. */
 	k->held = true;
 	k->fenced = k->trusted = k->wanted = false;

@@ -420,3 +420,13 @@ fill() { # DIRECTORY
 	run -1 failover 2 unfence
 	[[ "$output" == *"the peer is a primary, or may be one"* ]]
 }
+
+@test "a primary makes the slot anew that its standby lacks" {
+	ha_await ready
+	kill -KILL "$(ha_pid 2 failover)"
+	ha_ctl 2 -m fast stop
+	ha_await drops_slot 1
+	ha_start_failover 2
+	ha_await ha_is_settled
+	[ "$(row 1 slot .name,.state)" = "node2 active" ]
+}
