@@ -390,6 +390,22 @@ half_time_from_now(void)
 	return loop_now_ms() + conf_ms("switchover_time") / 2;
 }
 
+/* Whoever had the lock before may have handed over, or failed over. */
+static int
+check_again(struct verr *e)
+{
+	struct ha_state now = { 0 };
+
+	if (ha_state_look(&now, ASK_MS, e) == -1)
+		return -1;
+	if (now.pg == HA_PG_PRIMARY)
+		return 0;
+	return verr_set(e, VERR_CONFLICT,
+			"no switchover: this node is a %s by now\n"
+			"hint: voip-failover status",
+			ha_state_role(&now));
+}
+
 /* The follower of this node must not act meanwhile: under the lock. */
 static int
 begin(struct checks *c, struct ha_state *peer, struct verr *e)
@@ -402,7 +418,8 @@ begin(struct checks *c, struct ha_state *peer, struct verr *e)
 	if (lock == -1)
 		return -1;
 	/* As it is now, not as it was before the lock. */
-	if (ha_kept_load(&s->kept, e) == -1 || ha_resume(&s->kept, e) == -1 ||
+	if (check_again(e) == -1 || ha_kept_load(&s->kept, e) == -1 ||
+	    ha_resume(&s->kept, e) == -1 ||
 	    ha_journal_begin(&j, &s->kept, HA_SWITCHOVER, "an operator asks",
 			     e) == -1) {
 		close(lock);

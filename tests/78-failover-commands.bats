@@ -430,3 +430,17 @@ fill() { # DIRECTORY
 	ha_await ha_is_settled
 	[ "$(row 1 slot .name,.state)" = "node2 active" ]
 }
+
+@test "of two switchovers at once one is done, and the other does nothing" {
+	local first=0 second=0
+
+	ha_await ready
+	failover 1 switchover >"$ha/first" 2>&1 &
+	failover 1 switchover >"$ha/second" 2>&1 || second=$?
+	wait $! || first=$?
+	cat "$ha/first" "$ha/second"
+	[ $((first + second)) = 1 ]
+	ha_await ha_is_well 2 1
+	[ "$(grep -c '"switchover","event":"intent"' \
+		"$ha/n1/state/journal.jsonl")" = 1 ]
+}
