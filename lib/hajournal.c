@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,16 @@ add(struct buf *b, const char *name, const char *value)
 		jsonmember_add_string(b, name, value);
 }
 
+/* The power went in the middle of the last line: it stays one of its own. */
+static bool
+is_torn(int fd)
+{
+	off_t end = lseek(fd, 0, SEEK_END);
+	char last;
+
+	return end > 0 && pread(fd, &last, 1, end - 1) == 1 && last != '\n';
+}
+
 static int
 append(const char *line, size_t len, bool durable, struct verr *e)
 {
@@ -47,11 +58,14 @@ append(const char *line, size_t len, bool durable, struct verr *e)
 
 	snprintf(path, sizeof(path), "%s/journal.jsonl",
 		 conf_str("failover_state_dir"));
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
+	fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
 		  0640);
 	if (fd == -1)
 		return verr_sys(e, VERR_CONFIG, "cannot open '%s'", path);
-	n = write(fd, line, len);
+	if (is_torn(fd) && write(fd, "\n", 1) == -1)
+		n = -1;
+	else
+		n = write(fd, line, len);
 	if (n != (ssize_t)len || (durable && fsync(fd) == -1))
 		rc = verr_sys(e, VERR_RETRY, "cannot write '%s'", path);
 	close(fd);
@@ -148,6 +162,16 @@ ha_journal_note(const struct ha_kept *kept, const char *action, const char *why,
 	return write_line(kept, action, "note", why, -1, true, e);
 }
 
+static bool
+is_record(const char *line)
+{
+	json_t *object = json_loads(line, 0, NULL);
+	bool is_so = json_is_object(object);
+
+	json_decref(object);
+	return is_so;
+}
+
 int
 ha_journal_read(size_t max, void (*fn)(const char *line, void *arg), void *arg,
 		struct verr *e)
@@ -166,15 +190,19 @@ ha_journal_read(size_t max, void (*fn)(const char *line, void *arg), void *arg,
 		*e = why;
 		return -1;
 	}
-	for (size_t i = 0; i < text.len; i++)
+	/* What the power left of a line may be zeros. */
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.data[i] == '\0')
+			text.data[i] = ' ';
 		lines += text.data[i] == '\n';
+	}
 	for (line = text.data; *line;) {
 		char *end = line + strcspn(line, "\n");
 		/* The last one may be half: the power went. */
 		bool whole = *end == '\n';
 
 		*end = '\0';
-		if (whole && lines-- <= max)
+		if (whole && lines-- <= max && is_record(line))
 			fn(line, arg);
 		line = end + whole;
 	}

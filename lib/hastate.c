@@ -257,7 +257,7 @@ ha_kept_load(struct ha_kept *k, struct verr *e)
 		}
 	} else {
 		object = json_loads(text.data, 0, &where);
-		if (object)
+		if (json_is_object(object))
 			unpack(kept_members, object, k);
 		else
 			rc = verr_set(e, VERR_CONFIG,

@@ -86,9 +86,8 @@ test_a_transition(void)
 	CHECK(journal(2) == 2);
 }
 
-/* The power went while the last line was written. */
 static void
-test_half_a_line(void)
+add_to_journal(const char *text, size_t len)
 {
 	char path[64];
 	FILE *f;
@@ -96,11 +95,30 @@ test_half_a_line(void)
 	in_dir(path, sizeof(path), "journal.jsonl");
 	f = fopen(path, "a");
 	if (CHECK(f != NULL)) {
-		fputs("{\"at\":\"20", f);
+		fwrite(text, 1, len, f);
 		fclose(f);
 	}
+}
+
+/* The power went while the last line was written. */
+static void
+test_half_a_line(void)
+{
+	static const char half[] = "{\"at\":\"20", zeros[4096];
+	struct verr e = VERR_INIT;
+	struct ha_kept k = { 0 };
+
+	add_to_journal(half, strlen(half));
 	CHECK(journal(10) == 5);
 	CHECK(strstr(last, "failed") != NULL);
+	/* And came back. */
+	CHECK(ha_journal_note(&k, "resume", "why", &e) == 0);
+	CHECK(journal(10) == 6);
+	CHECK(strstr(last, "resume") != NULL);
+	add_to_journal(zeros, sizeof(zeros));
+	CHECK(ha_journal_note(&k, "unfence", "why", &e) == 0);
+	CHECK(journal(10) == 7);
+	CHECK(strstr(last, "unfence") != NULL);
 }
 
 static void
@@ -116,7 +134,7 @@ put(const char *name, const char *text)
 static void
 test_a_damaged_state_is_no_empty_one(void)
 {
-	static const char *const testv[] = { "", "{", "[]x", "\xff" };
+	static const char *const testv[] = { "", "{", "[]", "[]x", "\xff" };
 	struct ha_kept k;
 
 	for (size_t i = 0; i < COUNT(testv); i++) {
