@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "conf.h"
@@ -12,6 +13,7 @@
 #define ANY         (~0U)
 #define PG_DOWN     (HA_PG_DOWN_PRIMARY | HA_PG_DOWN_STANDBY)
 #define PEER_WRITES (HA_PEER_PRIMARY | HA_PEER_NEWER | HA_PEER_OLDER)
+#define ROOM        16384 /* a state and lines of the journal */
 #define PEER_NO_WRITE \
 	(HA_PEER_OFF | HA_PEER_BEHIND | HA_PEER_STANDBY | HA_PEER_AHEAD)
 
@@ -30,7 +32,12 @@ enum more {
 	PEER_PAUSED, /* it is in maintenance */
 	STARTING,
 	BY_HAND, /* rejoin_policy says so */
+	NO_ROOM, /* in failover_state_dir */
 };
+
+#define NO_ROOM_TEXT                                                       \
+	"failover_state_dir is full or read-only: nothing is begun before" \
+	" there is room, see 'df' and 'df -i'"
 
 /* clang-format off */
 static const struct {
@@ -50,6 +57,12 @@ static const struct {
 	{ HA_PG_PRIMARY, ANY, PEER_WRITES, ALWAYS, "split",
 	  "both are primary: run 'voip-failover demote' on the one without the"
 	  " virtual address" },
+	{ HA_PG_PRIMARY, ANY, ANY, NO_ROOM, "degraded",
+	  "this node writes; " NO_ROOM_TEXT },
+	{ ANY, ANY, PEER_WRITES, NO_ROOM, "degraded",
+	  "the peer writes; " NO_ROOM_TEXT },
+	{ ANY, ANY, HA_PEER_UNHEARD, NO_ROOM, "degraded", NO_ROOM_TEXT },
+	{ ANY, ANY, ANY, NO_ROOM, "down", "nobody writes; " NO_ROOM_TEXT },
 	{ HA_PG_PRIMARY, ANY, ANY, NOT_WRITABLE, "down",
 	  "the primary takes no writes: see default_transaction_read_only" },
 	{ HA_PG_PRIMARY, ANY, HA_PEER_NONE, ALWAYS, "well",
@@ -83,6 +96,10 @@ static const struct {
 	  "the peer writes, and this standby has what the peer lacks, so it"
 	  " cannot follow: it saves that and comes back by itself; with"
 	  " rejoin_policy=stop run 'voip-failover rejoin --policy rewind'" },
+	{ HA_PG_STANDBY, ANY, PEER_WRITES, IS_WANTED, "down",
+	  "the virtual address is here, and the peer still writes: it is asked"
+	  " to stop; if that lasts, see its 'voip-failover status', and run"
+	  " 'voip-failover demote' there" },
 	{ HA_PG_STANDBY, ANY, PEER_WRITES, WE_STREAM, "well",
 	  "the peer writes, this node streams: nothing to do" },
 	{ HA_PG_STANDBY, ANY, PEER_WRITES, ALWAYS, "degraded",
@@ -160,6 +177,17 @@ static const struct {
 };
 /* clang-format on */
 
+/* For whom the service runs as: others have what is reserved for root. */
+static bool
+is_full(const char *directory)
+{
+	struct statvfs v;
+
+	return statvfs(directory, &v) == 0 &&
+	       (v.f_flag & ST_RDONLY || v.f_bavail * v.f_frsize < ROOM ||
+		(v.f_files && !v.f_favail));
+}
+
 static bool
 is_so(enum more more, const struct ha_outcome *o)
 {
@@ -191,6 +219,8 @@ is_so(enum more more, const struct ha_outcome *o)
 		return o->state.starting;
 	case BY_HAND:
 		return strcmp(conf_str("rejoin_policy"), "stop") == 0;
+	case NO_ROOM:
+		return is_full(conf_str("failover_state_dir"));
 	case ALWAYS:
 		break;
 	}

@@ -444,3 +444,13 @@ fill() { # DIRECTORY
 	[ "$(grep -c '"switchover","event":"intent"' \
 		"$ha/n1/state/journal.jsonl")" = 1 ]
 }
+
+@test "status says when what a node keeps has no room" {
+	ha_await ready
+	mkdir "$ha/full"
+	full_disk "$ha/full"
+	run -0 failover 2 --set failover_state_dir="$ha/full" status -f tsv
+	umount "$ha/full"
+	rmdir "$ha/full"
+	[[ "$output" == *$'degraded\t'*"the peer writes; failover_state_dir is full or read-only"* ]]
+}
