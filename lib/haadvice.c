@@ -21,7 +21,9 @@
 enum more {
 	ALWAYS,
 	WE_STREAM,
+	WE_PAUSE, /* the replay */
 	PEER_STREAMS,
+	PEER_PAUSES,
 	PEER_IS_TORN,
 	WE_WORK, /* a transition is at work here */
 	NOT_WRITABLE,
@@ -76,6 +78,9 @@ static const struct {
 	{ HA_PG_PRIMARY, ANY, HA_PEER_STANDBY, PEER_PAUSED, "degraded",
 	  "this node writes, the peer is in maintenance and would not take"
 	  " over: 'voip-failover maintenance off' there ends it" },
+	{ HA_PG_PRIMARY, ANY, HA_PEER_STANDBY, PEER_PAUSES, "degraded",
+	  "this node writes, and replay is paused on the peer: 'select"
+	  " pg_wal_replay_resume()' in its PostgreSQL ends that" },
 	{ HA_PG_PRIMARY, ANY, HA_PEER_STANDBY, PEER_STREAMS, "well",
 	  "this node writes, the peer streams: nothing to do" },
 	{ HA_PG_PRIMARY, ANY, HA_PEER_STANDBY, ALWAYS, "degraded",
@@ -100,6 +105,9 @@ static const struct {
 	  "the virtual address is here, and the peer still writes: it is asked"
 	  " to stop; if that lasts, see its 'voip-failover status', and run"
 	  " 'voip-failover demote' there" },
+	{ HA_PG_STANDBY, ANY, PEER_WRITES, WE_PAUSE, "degraded",
+	  "the peer writes, and replay is paused here: 'select"
+	  " pg_wal_replay_resume()' in this node's PostgreSQL ends that" },
 	{ HA_PG_STANDBY, ANY, PEER_WRITES, WE_STREAM, "well",
 	  "the peer writes, this node streams: nothing to do" },
 	{ HA_PG_STANDBY, ANY, PEER_WRITES, ALWAYS, "degraded",
@@ -196,8 +204,12 @@ is_so(enum more more, const struct ha_outcome *o)
 	switch (more) {
 	case WE_STREAM:
 		return o->state.streaming;
+	case WE_PAUSE:
+		return o->state.paused;
 	case PEER_STREAMS:
 		return o->peer.streaming;
+	case PEER_PAUSES:
+		return o->peer.paused;
 	case PEER_IS_TORN:
 		return ha_torn_peer(&o->peer);
 	case WE_WORK:

@@ -49,6 +49,7 @@ static const struct member {
 	MEMBER(ROLE, ha_state, pg),
 	MEMBER(TRUTH, ha_state, writable),
 	MEMBER(TRUTH, ha_state, streaming),
+	MEMBER(TRUTH, ha_state, paused),
 	MEMBER(NUMBER, ha_state, timeline),
 	MEMBER(NUMBER, ha_state, lag_bytes),
 	MEMBER(TEXT, ha_state, lsn),
@@ -298,6 +299,7 @@ take_node(struct ha_state *s, const struct pgnode *node)
 	s->pg = node->primary ? HA_PG_PRIMARY : HA_PG_STANDBY;
 	s->writable = node->primary && node->writable;
 	s->streaming = node->streaming;
+	s->paused = node->replay_paused;
 	s->timeline = node->timeline;
 	s->lag_bytes = node->lag_bytes;
 	snprintf(s->lsn, sizeof(s->lsn), "%s", node->lsn);

@@ -51,6 +51,7 @@ struct ha_state {
 	enum ha_pg pg;
 	bool writable;
 	bool streaming;
+	bool paused;       /* replays nothing, until somebody resumes it */
 	int64_t timeline;  /* 0: unknown */
 	int64_t lag_bytes; /* of a standby; -1: unknown */
 	char lsn[24];

@@ -93,6 +93,8 @@ row() {
 	ha_sql 2 'select pg_wal_replay_pause()'
 	run -1 failover 1 switchover
 	[[ "$output" == *"no switchover: peer replay: paused: select pg_wal_replay_resume()"* ]]
+	[[ "$(row 1 pair .state,.detail)" == "degraded "*"paused on the peer"* ]]
+	[[ "$(row 2 pair .state,.detail)" == "degraded "*"paused here"* ]]
 	[ "$(ha_primaries)" = 1 ]
 }
 
