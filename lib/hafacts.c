@@ -61,6 +61,14 @@ is_silent(int64_t waited_ms)
 	       why.kind == VERR_RETRY;
 }
 
+static void
+tell_silence(struct ha_outcome *o)
+{
+	snprintf(o->peer_why, sizeof(o->peer_why), "no answer from '%.250s'",
+		 conf_str("peer_address"));
+	log_warning("peer: %s", o->peer_why);
+}
+
 static enum ha_witness
 look_at_witnesses(void)
 {
@@ -148,7 +156,9 @@ gather(enum ha_event event, bool brief, int64_t waited_ms, struct ha_outcome *o,
 	if (brief && ha_plan(f)->action == HA_DEMOTE)
 		return 0;
 	o->asked_ms = verdict_now_ms();
-	if (!is_silent(waited_ms))
+	if (is_silent(waited_ms))
+		tell_silence(o);
+	else
 		f->peer = look_at_peer(o);
 	if (f->peer & HA_PEER_UNHEARD)
 		f->witness = look_at_witnesses();
