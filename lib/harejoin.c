@@ -336,6 +336,19 @@ is_ours(const char *line)
 	return false;
 }
 
+/* As libpq wants one that has spaces or quotes. */
+static void
+add_name(struct buf *b, const char *name)
+{
+	buf_puts(b, " application_name='");
+	for (; *name; name++) {
+		if (*name == '\'' || *name == '\\')
+			buf_putc(b, '\\');
+		buf_putc(b, *name);
+	}
+	buf_putc(b, '\'');
+}
+
 /* pg_rewind and pg_basebackup bring the other side's with them. */
 static int
 write_conninfo(struct verr *e)
@@ -358,8 +371,8 @@ write_conninfo(struct verr *e)
 		}
 		line += len + (line[len] == '\n');
 	}
-	buf_printf(&conninfo, "%s application_name=%s",
-		   conf_str("peer_replication"), name);
+	buf_puts(&conninfo, conf_str("peer_replication"));
+	add_name(&conninfo, name);
 	add_setting(&after, "primary_conninfo", conninfo.data);
 	add_setting(&after, "primary_slot_name", conf_str("own_slot"));
 	if (rc == 0 && (buf_failed(&after) || buf_failed(&conninfo)))

@@ -456,3 +456,14 @@ fill() { # DIRECTORY
 	rmdir "$ha/full"
 	[[ "$output" == *$'degraded\t'*"the peer writes; failover_state_dir is full or read-only"* ]]
 }
+
+@test "a node whose name has spaces and quotes comes back" {
+	ha_await ready
+	pauses
+	ha_ctl 2 -m fast stop
+	run -0 failover 2 --set node_name="the 2nd one's" rejoin
+	[[ "$output" == *"the 2nd one's: standby again, timeline 1"* ]]
+	ha_await ha_streams 1
+	[ "$(ha_sql 1 'select application_name from pg_stat_replication')" = \
+		"the 2nd one's" ]
+}
