@@ -112,7 +112,8 @@ static const struct {
 	  "the peer writes, this node streams: nothing to do" },
 	{ HA_PG_STANDBY, ANY, PEER_WRITES, ALWAYS, "degraded",
 	  "the peer writes, this node runs and does not stream: see the log of"
-	  " PostgreSQL, or run 'voip-failover rejoin' here" },
+	  " PostgreSQL; if what it needs has been removed there, run"
+	  " 'voip-failover rejoin --policy reclone' here, else 'rejoin'" },
 	{ HA_PG_STANDBY, ANY, HA_PEER_UNCLEAR, ALWAYS, "degraded",
 	  "the peer lives and may write, what it answers cannot be used: mend"
 	  " what the row 'peer' says; promote nothing before" },
@@ -191,7 +192,7 @@ is_full(const char *directory)
 {
 	struct statvfs v;
 
-	return statvfs(directory, &v) == 0 &&
+	return statvfs(directory, &v) == 0 && v.f_blocks &&
 	       (v.f_flag & ST_RDONLY || v.f_bavail * v.f_frsize < ROOM ||
 		(v.f_files && !v.f_favail));
 }

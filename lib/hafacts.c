@@ -61,14 +61,6 @@ is_silent(int64_t waited_ms)
 	       why.kind == VERR_RETRY;
 }
 
-static void
-tell_silence(struct ha_outcome *o)
-{
-	snprintf(o->peer_why, sizeof(o->peer_why), "no answer from '%.250s'",
-		 conf_str("peer_address"));
-	log_warning("peer: %s", o->peer_why);
-}
-
 static enum ha_witness
 look_at_witnesses(void)
 {
@@ -157,7 +149,8 @@ gather(enum ha_event event, bool brief, int64_t waited_ms, struct ha_outcome *o,
 		return 0;
 	o->asked_ms = verdict_now_ms();
 	if (is_silent(waited_ms))
-		tell_silence(o);
+		snprintf(o->peer_why, sizeof(o->peer_why),
+			 "no answer from '%.250s'", conf_str("peer_address"));
 	else
 		f->peer = look_at_peer(o);
 	if (f->peer & HA_PEER_UNHEARD)

@@ -11,6 +11,7 @@
 
 #define BEAT_MS   INT64_C(100)
 #define SILENT_MS INT64_C(1000) /* of a peer, for voip-healthd */
+#define SILENCE   2             /* questions in vain that are told, once */
 
 void
 follow_tell_isolated(struct follow *f, bool isolated)
@@ -73,7 +74,8 @@ on_lease(long status, const struct buf *answer_, const struct verr *failure,
 		return;
 	}
 	if (failure && failure->kind == VERR_RETRY) {
-		f->in_vain++;
+		if (++f->in_vain == SILENCE)
+			log_warning("peer: %s", failure->msg);
 		f->in_vain_ms = loop_now_ms();
 		tell_health(f, NULL, failure->msg);
 		still_on_peer(f, NULL);
@@ -86,6 +88,8 @@ on_lease(long status, const struct buf *answer_, const struct verr *failure,
 	}
 	*f->unclear = '\0';
 	tell_health(f, &peer, "");
+	if (f->in_vain >= SILENCE)
+		log_info("peer: answers again");
 	f->in_vain = 0;
 	f->heard_ms = loop_now_ms();
 	still_on_peer(f, &peer);

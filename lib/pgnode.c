@@ -16,7 +16,9 @@
 
 /*
  * The control file still holds the old timeline after a promotion, so a
- * primary tells it by the name of the file that it writes to.
+ * primary tells it by the name of the file that it writes to.  A receiver says
+ * 'streaming' before it has asked for anything: one whose slot is missing says
+ * so again and again.
  */
 static const char look_sql[] =
 	"select pg_is_in_recovery() as recovery,"
@@ -32,7 +34,8 @@ static const char look_sql[] =
 	" else pg_current_wal_lsn() end as lsn,"
 	" case when pg_is_in_recovery() then pg_is_wal_replay_paused()"
 	" else false end as paused,"
-	" coalesce(w.status = 'streaming', false) as streaming,"
+	" coalesce(w.status = 'streaming' and w.latest_end_lsn is not null,"
+	"  false) as streaming,"
 	" w.sender_host || ':' || w.sender_port as upstream,"
 	" greatest(pg_wal_lsn_diff(greatest(w.latest_end_lsn,"
 	"  pg_last_wal_receive_lsn()), pg_last_wal_replay_lsn()), 0)"

@@ -237,8 +237,7 @@ ha_end() { # NAME N
 		;;
 	mute) ha_heal ;;
 	deaf)
-		ha_await ha_log_has "$n" failover 'peer: no answer'
-		ha_heal
+		ha_await ha_log_has "$n" failover 'peer: no answer' && ha_heal
 		;;
 	disk) rm "$ha/disk$n/fill" ;;
 	keepalived-* | clock)
