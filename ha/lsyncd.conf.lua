@@ -3,6 +3,12 @@
 -- The same on both nodes.  lsyncd runs on the primary only, since it is one of
 -- failover_services and not enabled at boot: so the direction is by role.
 -- Nothing is removed on the other side: after a move it may be the only copy.
+--
+-- voip-sync is a user of both nodes in FreeSWITCH's group, with root's key of
+-- the other node in its authorized_keys, and both directories are for the group:
+--     adduser --system --shell /bin/sh --home /var/lib/voip-sync voip-sync
+--     usermod -aG freeswitch voip-sync
+--     chmod -R g+rwX DIRECTORY; find DIRECTORY -type d -exec chmod g+s {} +
 
 settings {
 	logfile = "/var/log/lsyncd/lsyncd.log",
