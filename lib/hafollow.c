@@ -170,13 +170,12 @@ follow_next(struct follow *f)
 }
 
 /* Without a FIFO `voip-failover notify` is told. */
-static void
-take_word_of_others(struct follow *f)
+enum ha_vrrp
+follow_word(const struct follow *f)
 {
 	enum ha_vrrp last = pairfile_vrrp();
 
-	if (last != HA_VRRP_NONE && f->told == HA_VRRP_NONE && !f->moving)
-		f->vrrp = last;
+	return last != HA_VRRP_NONE ? last : f->vrrp;
 }
 
 void
@@ -195,7 +194,8 @@ on_tick(void *arg)
 	struct follow *f = arg;
 	int doublings = f->failures < PAUSE_MAX ? f->failures : PAUSE_MAX;
 
-	take_word_of_others(f);
+	if (f->told == HA_VRRP_NONE && !f->moving)
+		f->vrrp = follow_word(f);
 	follow_next(f);
 	/* It would wait for the lock, and whatever is said meanwhile for it. */
 	if (!f->moving && !f->tending)

@@ -83,6 +83,8 @@ struct follow {
 
 /* Begin what is due, unless something is at work. */
 void follow_next(struct follow *f);
+/* Keepalived's last, acted upon or not. */
+enum ha_vrrp follow_word(const struct follow *f);
 /* What failed because of the peer may succeed by now: no pause. */
 void follow_anew(struct follow *f);
 

@@ -100,7 +100,7 @@ on_lease(long status, const struct buf *answer_, const struct verr *failure,
 		f->peer_timeline = peer.timeline;
 		follow_anew(f);
 	}
-	if (peer.pg == HA_PG_PRIMARY && f->vrrp == HA_VRRP_MASTER) {
+	if (peer.pg == HA_PG_PRIMARY && follow_word(f) == HA_VRRP_MASTER) {
 		f->look_now = true;
 		follow_next(f);
 	}

@@ -162,9 +162,11 @@ has_no_more() { # N
 	[ "$(ha_sql "$1" "select count(*) from w where src = 'more'")" = 0 ]
 }
 
-# What a snapshot of yesterday does, or a disk that lied.
-@test "a standby that has more than its primary comes back by itself" {
-	local n lsn
+# What a snapshot of yesterday does, or a disk that lied: node 1 is a primary
+# that lacks what node 2 has.  A word is done on node 2 before it has that, and
+# one when it has.
+goes_back() { # COMMAND COMMAND
+	local n
 
 	ha_await ready
 	pauses
@@ -175,19 +177,59 @@ has_no_more() { # N
 	ha_ctl 1 -m fast stop
 	cp -a "$ha/disk1/data" "$ha/disk1/yesterday"
 	ha_start_server 1
+	"$1"
 	ha_sql 1 "insert into w select 'more', generate_series(1, 1000)"
-	lsn=$(ha_sql 1 'select pg_current_wal_lsn()')
-	ha_await has_replayed 2 "$lsn"
+	has_all 2
+	"$2"
 	ha_ctl 1 -m immediate stop
 	rm -r "$ha/disk1/data"
 	mv "$ha/disk1/yesterday" "$ha/disk1/data"
 	ha_node 1 touch "$ha/disk1/data/standby.signal"
 	ha_start_server 1
-	run -0 failover 1 promote
+	failover 1 promote
+}
+
+has_all() { # N
+	ha_await has_replayed "$1" "$(ha_sql 1 'select pg_current_wal_lsn()')"
+}
+
+keeps_its_wal() {
+	ha_sql 1 checkpoint
+	has_all 2
+	ha_sql 2 checkpoint
+	cp -a "$ha/disk2/data/pg_wal" "$ha/disk2/kept"
+}
+
+# It has noted how far it must get.
+loses_its_wal() {
+	ha_sql 2 checkpoint
+	ha_ctl 2 -m immediate stop
+	rm -r "$ha/disk2/data/pg_wal"
+	mv "$ha/disk2/kept" "$ha/disk2/data/pg_wal"
+}
+
+# A source of pg_rewind that is killed in the same moment leaves one, too.
+@test "a directory that needs WAL which nobody has is replaced by a copy" {
+	goes_back keeps_its_wal loses_its_wal
+	cp -a "$ha/disk1/data/pg_wal/00000002.history" "$ha/disk2/data/pg_wal"
+	run -1 failover 2 --set rejoin_salvage=0 rejoin --policy rewind
+	[[ "$output" == *"waits for WAL that the peer never had"*"rejoin --policy reclone"* ]]
+	run -0 failover 2 --set rejoin_salvage=0 --set rejoin_policy=reclone \
+		rejoin
+	[[ "$output" == *"node2: standby again, timeline 2"* ]]
+	has_no_more 2
+}
+
+# Its receiver streams for moments, until it is told where the primary forked.
+explains_stray() {
+	[[ $(failover 2 explain) == *"postgresql  stray standby"* ]]
+}
+
+@test "a standby that has more than its primary comes back by itself" {
+	goes_back true true
 	ha_await grep -q 'forked off current database system timeline' \
 		"$ha/n2/pg.log"
-	run -0 failover 2 explain
-	[[ "$output" == *"postgresql  stray standby"* ]]
+	ha_await explains_stray
 	goes_on
 	ha_await has_no_more 2
 	ha_await ha_is_standby 2

@@ -58,7 +58,7 @@ as_node() { # N COMMAND...: with the settings of that node
 		VOIP_POSTGRESQL_DATA_DIRECTORY="$cluster_base/node$n" \
 		VOIP_POSTGRESQL_BIN_DIR="$cluster_bin" \
 		VOIP_NODE_DATABASE="host=$cluster_base/$cut_socket$n dbname=voip_platform user=voip_failover" \
-		VOIP_SERVICE_POSTGRESQL_START="$ctl -l $cluster_base/node$n.log -o '-k $cluster_base/$cut_socket$n -c listen_addresses= -c fsync=off -c wal_log_hints=on -c shared_buffers=16MB' start" \
+		VOIP_SERVICE_POSTGRESQL_START="$ctl -l $cluster_base/node$n.log -o '-k $cluster_base/$cut_socket$n -c listen_addresses= -c fsync=off -c wal_log_hints=on -c shared_buffers=16MB -c wal_retrieve_retry_interval=100ms' start" \
 		VOIP_SERVICE_POSTGRESQL_STOP="$ctl -m fast stop" \
 		VOIP_SERVICE_POSTGRESQL_KILL=true \
 		VOIP_SERVICE_POSTGRESQL_STATUS="$ctl status" \
