@@ -18,7 +18,6 @@
 #define GLANCE_MS     INT64_C(20) /* voip-healthd has looked */
 /* From the facts to the deed: two small files are made durable. */
 #define FRESH_MS INT64_C(1000)
-#define IN_VAIN  2 /* questions, one after the other */
 
 /*
  * Whoever gets no answer at all takes the peer for dead, as its witnesses say.
@@ -54,7 +53,7 @@ is_silent(int64_t waited_ms)
 	struct verr why = VERR_INIT;
 	struct ha_state ignored;
 
-	if (waited_ms == 0 || waited_ms >= IN_VAIN * each)
+	if (waited_ms == 0 || waited_ms >= HA_PEER_SILENCE * each)
 		return waited_ms > 0;
 	return ha_peer_ask(HA_ASK_LEASE, rest < each / 4 ? each / 4 : rest,
 			   &ignored, &why) == -1 &&

@@ -11,7 +11,6 @@
 
 #define BEAT_MS   INT64_C(100)
 #define SILENT_MS INT64_C(1000) /* of a peer, for voip-healthd */
-#define SILENCE   2             /* questions in vain that are told, once */
 
 void
 follow_tell_isolated(struct follow *f, bool isolated)
@@ -74,7 +73,7 @@ on_lease(long status, const struct buf *answer_, const struct verr *failure,
 		return;
 	}
 	if (failure && failure->kind == VERR_RETRY) {
-		if (++f->in_vain == SILENCE)
+		if (++f->in_vain == HA_PEER_SILENCE) /* told once */
 			log_warning("peer: %s", failure->msg);
 		f->in_vain_ms = loop_now_ms();
 		tell_health(f, NULL, failure->msg);
@@ -88,7 +87,7 @@ on_lease(long status, const struct buf *answer_, const struct verr *failure,
 	}
 	*f->unclear = '\0';
 	tell_health(f, &peer, "");
-	if (f->in_vain >= SILENCE)
+	if (f->in_vain >= HA_PEER_SILENCE)
 		log_info("peer: answers again");
 	f->in_vain = 0;
 	f->heard_ms = loop_now_ms();
@@ -100,7 +99,8 @@ on_lease(long status, const struct buf *answer_, const struct verr *failure,
 		f->peer_timeline = peer.timeline;
 		follow_anew(f);
 	}
-	if (peer.pg == HA_PG_PRIMARY && follow_word(f) == HA_VRRP_MASTER) {
+	if (peer.pg == HA_PG_PRIMARY && f->vrrp == HA_VRRP_MASTER &&
+	    follow_word(f) == HA_VRRP_MASTER) {
 		f->look_now = true;
 		follow_next(f);
 	}

@@ -21,6 +21,10 @@
 #define HA_ASK_DEMOTE "demote" /* stop writing, then say what you are */
 #define HA_ASK_LEASE  "lease"  /* are you there?  What were you last? */
 
+/* Questions in vain, one after the other, of which the first may be our own
+ * standing still. */
+#define HA_PEER_SILENCE 2
+
 /* What a peer answers, with 409, to a question that is not of its now. */
 #define HA_PEER_CLOCKS "the clocks of the two nodes differ"
 

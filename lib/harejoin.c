@@ -16,9 +16,9 @@
 #include "filereplace.h"
 #include "hajournal.h"
 #include "hakeep.h"
-#include "halineage.h"
 #include "hanode.h"
 #include "hapeer.h"
+#include "hastray.h"
 #include "hatorn.h"
 #include "log.h"
 #include "loop.h"
@@ -459,6 +459,24 @@ may_clone(const char *policy)
 }
 
 static int
+reclone(struct ha_journal *j, struct verr *e)
+{
+	if (ha_journal_step(j, "reclone", e) == -1 || clone_directory(e) == -1)
+		return -1;
+	*j->kept->torn = '\0';
+	return 0;
+}
+
+/* Instead of what has failed. */
+static int
+reclone_instead(struct ha_journal *j, struct verr *e)
+{
+	log_warning("%s", e->msg);
+	*e = VERR_INIT;
+	return reclone(j, e);
+}
+
+static int
 bring_back(struct ha_journal *j, bool torn, const char *policy, struct verr *e)
 {
 	bool may_rewind = !torn && (!policy || strcmp(policy, "reclone") != 0);
@@ -483,44 +501,9 @@ bring_back(struct ha_journal *j, bool torn, const char *policy, struct verr *e)
 			return -1;
 		if (rewind_directory(j->kept, e) == 0)
 			return 0;
-		if (!may_clone(policy))
-			return -1;
-		log_warning("%s", e->msg);
-		*e = VERR_INIT;
+		return may_clone(policy) ? reclone_instead(j, e) : -1;
 	}
-	if (ha_journal_step(j, "reclone", e) == -1 || clone_directory(e) == -1)
-		return -1;
-	*j->kept->torn = '\0';
-	return 0;
-}
-
-/*
- * pg_rewind notes up to where its source had made WAL, not what of it was on
- * the disk.  When that one ends in the same moment, the WAL between never
- * comes: a directory that is consistent nowhere, which PostgreSQL does not
- * start.
- */
-static bool
-is_stranded(void)
-{
-	struct verr ignored = VERR_INIT;
-	struct ha_state now = { 0 };
-	struct ha_lineage own;
-	struct db *peer;
-	uint64_t fork;
-	size_t place;
-	bool stranded;
-
-	if (ha_state_look(&now, PEER_MS, &ignored) == -1 ||
-	    now.pg != HA_PG_DOWN_STANDBY)
-		return false;
-	peer = ha_peer_connection(PEER_MS, &ignored);
-	stranded = peer &&
-		   ha_lineage_part(&own, data_directory(), peer, &fork, &place,
-				   &ignored) == 0 &&
-		   own.follows && own.reached > fork;
-	db_free(peer);
-	return stranded;
+	return reclone(j, e);
 }
 
 static int
@@ -533,11 +516,7 @@ replace(struct ha_journal *j, struct ha_state *s, const char *policy,
 				"it can only be replaced\n"
 				"hint: voip-failover rejoin --policy reclone",
 				data_directory());
-	log_warning("%s", e->msg);
-	*e = VERR_INIT;
-	if (ha_journal_step(j, "reclone", e) == -1 || clone_directory(e) == -1)
-		return -1;
-	return follow(j, s, e);
+	return reclone_instead(j, e) == -1 ? -1 : follow(j, s, e);
 }
 
 int
@@ -572,7 +551,7 @@ ha_rejoin(struct ha_state *s, const char *policy, const char *why,
 		rc = bring_back(&j, torn, policy, e);
 	if (rc == 0)
 		rc = follow(&j, s, e);
-	if (rc == -1 && is_stranded())
+	if (rc == -1 && ha_is_stranded())
 		rc = replace(&j, s, policy, e);
 	if (rc == 0) {
 		s->kept.fenced = s->kept.trusted = s->kept.held = false;

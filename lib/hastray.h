@@ -15,4 +15,12 @@
  * that cannot be told. */
 bool ha_is_stray(const struct ha_state *s);
 
+/*
+ * The same of a directory in which PostgreSQL does not start.  pg_rewind notes
+ * up to where its source had made WAL, not what of it was on the disk: when
+ * that one ends in the same moment, the WAL between never comes, and the copy
+ * is consistent nowhere.
+ */
+bool ha_is_stranded(void);
+
 #endif

@@ -420,13 +420,14 @@ writes_on() { # N: more than it had
 	ha_one_writer
 }
 
-# A file system of 64 kB without a free byte.
-full_disk() { # DIRECTORY
+# A file system of 64 kB.
+small_disk() { # DIRECTORY
+	mkdir "$1"
 	mount -t tmpfs -o size=64k,mode=755 voip-ha "$1"
 	chown postgres:postgres "$1"
-	fill "$1"
 }
 
+# Until there is no free byte.
 fill() { # DIRECTORY
 	until [ "$(stat -f -c %a "$1")" = 0 ]; do
 		dd if=/dev/zero bs=4k count=1 >>"$1/fill" 2>/dev/null || :
@@ -437,9 +438,7 @@ fill() { # DIRECTORY
 	local word
 
 	ha_await ready
-	mkdir "$ha/full"
-	mount -t tmpfs -o size=64k,mode=755 voip-ha "$ha/full"
-	chown postgres:postgres "$ha/full"
+	small_disk "$ha/full"
 	failover 2 --set health_dir="$ha/full" notify INSTANCE voip FAULT 100 ||
 		:
 	fill "$ha/full"
@@ -491,8 +490,8 @@ fill() { # DIRECTORY
 
 @test "status says when what a node keeps has no room" {
 	ha_await ready
-	mkdir "$ha/full"
-	full_disk "$ha/full"
+	small_disk "$ha/full"
+	fill "$ha/full"
 	run -0 failover 2 --set failover_state_dir="$ha/full" status -f tsv
 	umount "$ha/full"
 	rmdir "$ha/full"
